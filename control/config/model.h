@@ -1,0 +1,179 @@
+// The configuration as typed values: what the user wants, checked, with every default filled in.
+//
+// This is the vocabulary of the control side. YAML, Kubernetes manifests and the API produce it (parse), validate
+// checks it whole, diff compares two, compile makes the engine's snapshot of it, bgp and monitors read their part.
+// Plain values: copy, compare, print. Names are BIG-IP's where BIG-IP has one (../../ARCHITECTURE.md, "Words").
+//
+// Called by: everything in control/. Runs on: control thread. Tested by: tests/control/config/*
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/base/address.h"
+#include "dataplane/base/time.h"
+#include "lb/snapshot/words.h"
+#include "monitors/monitor.h"
+
+namespace sluice::config {
+
+// ---- engine and ports
+// ------------------------------------------------------------------------------------------------
+
+struct Engine {
+  unsigned workers = 1;
+  std::vector<unsigned> cores;        // one per worker; empty: the last cores of the machine's allowed set
+  bool hugepages = false;             // false: DPDK runs on ordinary pages (--no-huge)
+  unsigned memory_mb = 512;           // DPDK's memory
+  unsigned packet_buffers = 32768;    // per worker
+  unsigned flows_max = 262144;        // per worker, L4
+  unsigned conns_max = 65536;         // per worker, L7 (TCP endpoints of ours)
+  bool busy_poll = false;             // true: workers never sleep
+  std::vector<std::string> eal_args;  // passed on to DPDK as they are
+  friend bool operator==(const Engine&, const Engine&) = default;
+};
+
+struct Port {
+  std::string name;    // "int_vlan"
+  std::string device;  // PCI address "0000:03:00.0", or a vdev "net_af_packet0,iface=eth1"
+  std::uint16_t mtu = 1500;
+  friend bool operator==(const Port&, const Port&) = default;
+};
+
+struct SelfIp {
+  std::string name;       // default: the address
+  Ipv4Interface address;  // 172.16.40.202/24
+  std::string port;       // Port::name
+  friend bool operator==(const SelfIp&, const SelfIp&) = default;
+};
+
+struct StaticRoute {
+  Ipv4Prefix prefix;
+  std::vector<Ipv4Address> gateways;  // several: ECMP
+  bool blackhole = false;             // no gateways then
+  friend bool operator==(const StaticRoute&, const StaticRoute&) = default;
+};
+
+// The words of lb/ and monitors/ are the configuration's words too.
+using lb::Balance, lb::IcmpEcho, lb::IdleTimeouts, lb::MemberState, lb::Mode, lb::PersistKind, lb::Protocol,
+    lb::ServiceDownAction, lb::SnatKind;
+using monitors::Monitor, monitors::MonitorType;
+
+// ---- load balancing
+// --------------------------------------------------------------------------------------------------
+
+struct Member {
+  Ipv4Endpoint endpoint;
+  std::uint32_t ratio = 1;             // 1..65535
+  std::uint32_t connection_limit = 0;  // 0: none
+  std::uint32_t priority_group = 0;    // higher is preferred
+  MemberState state = MemberState::enabled;
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+struct Pool {
+  std::string name;
+  std::string partition = "Common";
+  Balance balance = Balance::round_robin;
+  std::vector<Member> members;
+  std::vector<std::string> monitors;     // Monitor::name
+  std::uint32_t monitors_min = 0;        // 0: all must pass; n: at least n of them
+  std::uint32_t min_active_members = 0;  // priority group activation; 0: off
+  Duration slow_ramp = 10s;
+  ServiceDownAction service_down = ServiceDownAction::none;
+  std::string origin;  // file and path inside it that made this pool, for messages
+  friend bool operator==(const Pool&, const Pool&) = default;
+};
+
+struct SnatPool {
+  std::string name;
+  std::vector<Ipv4Address> addresses;
+  friend bool operator==(const SnatPool&, const SnatPool&) = default;
+};
+
+struct VirtualServer {
+  std::string name;  // "default_nginx-vs"
+  std::string partition = "Common";
+  Ipv4Endpoint destination;
+  Mode mode = Mode::tcp;
+  std::string pool;  // Pool::name; empty: none
+  bool enabled = true;
+  SnatKind snat = SnatKind::automap;
+  std::string snat_pool;
+  PersistKind persist = PersistKind::none;
+  Duration persist_timeout = 180s;
+  std::uint32_t connection_limit = 0;  // 0: none
+  IdleTimeouts idle;
+  std::string origin;
+  friend bool operator==(const VirtualServer&, const VirtualServer&) = default;
+};
+
+// Route health injection and answering of a virtual address (one per distinct destination address).
+enum class RouteAdvertisement : std::uint8_t { selective, any, all, always, never };
+
+struct VirtualAddress {
+  Ipv4Address address;
+  RouteAdvertisement route_advertisement = RouteAdvertisement::selective;
+  IcmpEcho icmp_echo = IcmpEcho::enabled;
+  bool arp = true;
+  friend bool operator==(const VirtualAddress&, const VirtualAddress&) = default;
+};
+
+// ---- BGP
+// -------------------------------------------------------------------------------------------------------------
+
+struct BgpNeighbor {
+  Ipv4Address address;
+  std::uint32_t remote_as = 0;
+  std::uint16_t port = 179;
+  std::optional<Ipv4Address> local_address;  // default: the self IP on the neighbour's subnet, else the first
+  Duration hold_time = 90s;                  // 0 or >= 3 s
+  Duration keepalive = 30s;
+  Duration connect_retry = 5s;
+  bool passive = false;
+  std::string password;  // TCP MD5 (RFC 2385); empty: none
+  std::string description;
+  bool enabled = true;
+  friend bool operator==(const BgpNeighbor&, const BgpNeighbor&) = default;
+};
+
+struct Bgp {
+  std::uint32_t local_as = 0;  // 0: no BGP
+  Ipv4Address router_id;
+  std::uint16_t listen_port = 179;
+  Duration graceful_restart_time = 120s;
+  unsigned multipath_max = 8;
+  std::vector<Ipv4Prefix> accept;  // learned routes must lie inside one of these; empty: any but default and our own
+  std::vector<BgpNeighbor> neighbors;
+  friend bool operator==(const Bgp&, const Bgp&) = default;
+};
+
+// ---- the whole
+// -------------------------------------------------------------------------------------------------------
+
+struct Admin {
+  std::string socket = "/run/sluice/sluiced.sock";
+  std::optional<Ipv4Endpoint> prometheus;  // off unless set
+  friend bool operator==(const Admin&, const Admin&) = default;
+};
+
+struct Config {
+  Engine engine;
+  std::vector<Port> ports;
+  std::vector<SelfIp> self_ips;
+  std::vector<StaticRoute> routes;
+  std::vector<SnatPool> snat_pools;
+  std::vector<Monitor> monitors;
+  std::vector<Pool> pools;
+  std::vector<VirtualServer> virtual_servers;
+  std::vector<VirtualAddress> virtual_addresses;  // after normalise(): one for every destination in use
+  Bgp bgp;
+  Admin admin;
+  std::string manifests;  // directory of Kubernetes manifests; empty: none
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace sluice::config

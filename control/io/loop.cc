@@ -63,7 +63,10 @@ struct Ticker::State : std::enable_shared_from_this<Ticker::State> {
       : timer(loop.context()), interval(every), tick(std::move(fn)) {}
 
   void arm() {
-    const auto at = std::max(timer.expiry() + std::chrono::nanoseconds(interval), std::chrono::steady_clock::now());
+    const auto step = std::chrono::nanoseconds(interval);
+    const auto current = std::chrono::steady_clock::now();
+    auto at = timer.expiry() + step;
+    if (at < current) at = current + step;
     timer.expires_at(at);
     timer.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
       if (error || self->ended) return;

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +21,13 @@ namespace sluice::config {
 
 // ---- engine and ports
 // ------------------------------------------------------------------------------------------------
+
+// Which file and object made a value ("sluice.yaml", "nginx.yaml ConfigMap default/nginx-vs"), for messages.
+// Two values that differ only in their origin are equal: moving an object to another file changes nothing.
+struct Origin {
+  std::string text;
+  friend constexpr bool operator==(const Origin&, const Origin&) { return true; }
+};
 
 struct Engine {
   unsigned workers = 1;
@@ -84,7 +90,7 @@ struct Pool {
   std::uint32_t min_active_members = 0;  // priority group activation; 0: off
   Duration slow_ramp = 10s;
   ServiceDownAction service_down = ServiceDownAction::none;
-  std::string origin;  // file and path inside it that made this pool, for messages
+  Origin origin;
   friend bool operator==(const Pool&, const Pool&) = default;
 };
 
@@ -107,7 +113,7 @@ struct VirtualServer {
   Duration persist_timeout = 180s;
   std::uint32_t connection_limit = 0;  // 0: none
   IdleTimeouts idle;
-  std::string origin;
+  Origin origin;
   friend bool operator==(const VirtualServer&, const VirtualServer&) = default;
 };
 
@@ -160,6 +166,16 @@ struct Admin {
   friend bool operator==(const Admin&, const Admin&) = default;
 };
 
+enum class PoolMemberType : std::uint8_t { cluster, nodeport };
+
+// How Kubernetes manifests become pools and virtual servers (the options of BIG-IP's controller).
+struct Kubernetes {
+  std::vector<std::string> namespaces;  // only objects of these; empty: of every namespace
+  std::string partition;                // only ConfigMaps for this partition; empty: of every partition
+  PoolMemberType pool_member_type = PoolMemberType::cluster;
+  friend bool operator==(const Kubernetes&, const Kubernetes&) = default;
+};
+
 struct Config {
   Engine engine;
   std::vector<Port> ports;
@@ -169,10 +185,11 @@ struct Config {
   std::vector<Monitor> monitors;
   std::vector<Pool> pools;
   std::vector<VirtualServer> virtual_servers;
-  std::vector<VirtualAddress> virtual_addresses;  // after normalise(): one for every destination in use
+  std::vector<VirtualAddress> virtual_addresses;  // after normalise(): one for every destination in use, sorted
   Bgp bgp;
   Admin admin;
-  std::string manifests;  // directory of Kubernetes manifests; empty: none
+  std::string manifests;  // directory of Kubernetes manifests, relative to the file; empty: none
+  Kubernetes kubernetes;
   friend bool operator==(const Config&, const Config&) = default;
 };
 

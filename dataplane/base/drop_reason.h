@@ -19,6 +19,7 @@ namespace sluice {
   X(frame_too_short, "the frame ends inside its Ethernet header")                                               \
   X(frame_not_for_us, "the destination MAC is neither ours nor a group address we listen to")                   \
   X(ethertype_unknown, "the EtherType is none that Sluice handles (ARP, IPv4)")                                 \
+  X(vlan_unknown, "the frame carries an 802.1Q tag of a VLAN; only priority tags (VLAN 0) are taken")           \
   X(arp_malformed, "the ARP packet is too short or not for Ethernet and IPv4")                                  \
   X(arp_not_for_us, "an ARP request for an address that is not ours")                                           \
   X(ipv4_too_short, "the packet ends inside its IPv4 header")                                                   \
@@ -28,6 +29,7 @@ namespace sluice {
   X(ipv4_bad_checksum, "the IPv4 header checksum is wrong")                                                     \
   X(ipv4_bad_source, "the source is a multicast, broadcast, loopback or zero address, or our own")              \
   X(ipv4_options_source_route, "a source route option is present; such packets are not forwarded")              \
+  X(ipv4_options_malformed, "an IPv4 option is cut or its length is wrong")                                     \
   X(ipv4_not_for_us, "the destination is no virtual address or self IP, and Sluice is no router for strangers") \
   X(ttl_exceeded, "the TTL ran out here")                                                                       \
   X(fragment_malformed, "the fragment is empty, overlaps, or reaches beyond 65,535 bytes")                      \

@@ -25,6 +25,9 @@ class Application {
   virtual void on_timers(Instant now) = 0;
   // The earliest time at which on_timers has work; the worker may sleep until then when idle.
   virtual Instant next_timer() const = 0;
+  // The worker stops: drop every packet that is held back (fragments, packets that wait for ARP) as shutting_down.
+  // Nothing is called afterwards. Runs on the worker.
+  virtual void on_stop(Instant now) { static_cast<void>(now); }
 };
 
 // Work for a worker: made on the control thread, run at the top of one of the worker's turns, then given back to the

@@ -1,0 +1,19 @@
+// Handover: gives a packet to the worker that owns its flow, through a bounded ring for each pair of workers.
+//
+// Called by: lb/datapath (a reply that arrived at the wrong worker). Runs on: workers.
+// Tested by: tests/dataplane/worker/handover_test.cc
+#pragma once
+
+#include "dataplane/packet/packet.h"
+
+namespace sluice::worker {
+
+class Handover {
+ public:
+  virtual ~Handover() = default;
+  // Takes the packet over. It comes out of the other's Application::on_handover; a full ring drops it as
+  // steer_ring_full. `worker` is another worker than the caller's own.
+  virtual void push(unsigned worker, packet::Packet packet) = 0;
+};
+
+}  // namespace sluice::worker

@@ -1,0 +1,95 @@
+// Speaker: the whole of BGP-4 as one pure machine: bytes and time in; bytes, connections and routes out.
+//
+//   Speaker speaker(routing_table);
+//   speaker.configure(now, settings, out);                       // → output::Connect …
+//   speaker.step(now, input::Connected{conn, local, remote}, out);  // → output::Send (OPEN) …
+//   speaker.step(now, input::Received{conn, bytes}, out);        // → out.routes, output::SessionUp …
+//   speaker.announce(now, *IpPrefix::parse("172.16.40.80/32"), {}, out);
+//   at speaker.deadline(), and while speaker.has_work(): speaker.step(now, input::Tick{}, out)
+//
+// README.md beside this file tells how it works and which standards it keeps.
+//
+// Called by: control/io/bgp_transport, control/daemon. Runs on: control thread. Follows: RFC 4271 and those of
+// README.md. Tested by: tests/control/bgp/*, tests/fuzz/bgp_*, tests/interop/bgp*
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "control/bgp/facts.h"
+#include "control/bgp/machine.h"
+#include "control/bgp/settings.h"
+#include "control/routing/ip_prefix.h"
+#include "control/routing/next_hop_resolver.h"
+#include "dataplane/base/result.h"
+#include "dataplane/base/time.h"
+
+namespace sluice::bgp {
+
+// What goes with an announced virtual address; the defaults are what Calico's nodes need (README.md, fact 5).
+struct AnnounceAttributes {
+  std::uint32_t local_pref = 100;    // iBGP only
+  std::optional<std::uint32_t> med;  // active/standby pairs: the lower wins
+  unsigned prepend = 0;              // our AS this many more times (eBGP)
+  std::vector<std::uint32_t> communities;
+  friend bool operator==(const AnnounceAttributes&, const AnnounceAttributes&) = default;
+};
+
+class Speaker {
+ public:
+  explicit Speaker(const routing::NextHopResolver& next_hops);
+  ~Speaker();
+  Speaker(const Speaker&) = delete;
+  Speaker& operator=(const Speaker&) = delete;
+
+  // All mistakes in the settings; empty: fit for configure().
+  static Errors check(const SpeakerSettings& settings);
+  // Brings the neighbours in line with `settings`: new ones start, missing ones get Cease 6/3, changed ones 6/6, the
+  // rest is untouched. Precondition: check(settings) is empty.
+  void configure(Instant now, const SpeakerSettings& settings, Outputs& out);
+
+  void step(Instant now, const Input& input, Outputs& out);
+  // When Tick is due at the latest; kInstantMax: never.
+  Instant deadline() const;
+  // Work is left that was cut off to keep this turn short: Tick again soon.
+  bool has_work() const;
+
+  // Our own routes: a virtual address that is available, or an aggregate. Idempotent; sent to all at the next step's
+  // end.
+  void announce(Instant now, const routing::IpPrefix& prefix, const AnnounceAttributes& attributes, Outputs& out);
+  void withdraw(Instant now, const routing::IpPrefix& prefix, Outputs& out);
+
+  // Withdraws everything, then Cease 6/2 with `reason` (RFC 9003) to all. Nothing starts again.
+  void shutdown(Instant now, std::string_view reason, Outputs& out);
+  // `clear ip bgp`: Cease 6/4, then start again. False: no such neighbour.
+  bool clear(Instant now, const IpAddress& peer, Outputs& out);
+  // `clear ip bgp soft in`: asks for all routes again (RFC 2918, 7313). False: not Established or not supported.
+  bool refresh(Instant now, const IpAddress& peer, Outputs& out);
+
+  // ---- what people want to see
+  std::vector<PeerFacts> peers(Instant now) const;
+  std::optional<PeerFacts> peer(Instant now, const IpAddress& address) const;
+  SummaryFacts summary(Instant now) const;
+  // `show ip bgp`, at most `max` paths in order of prefix; `only`: one prefix, with the reasons of the decision.
+  std::vector<PathFacts> paths(Instant now, std::size_t max = 100000) const;
+  std::vector<PathFacts> paths(Instant now, const routing::IpPrefix& only) const;
+  std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer) const;  // accepted
+  std::vector<PathFacts> advertised_to(Instant now, const IpAddress& peer) const;
+  // The password of whoever may connect from `address` (for TCP MD5 on the listener); nullopt: nobody may.
+  struct Admission {
+    std::string password;
+    unsigned ttl_security = 0;
+    unsigned multihop = 255;
+  };
+  std::optional<Admission> admission(const IpAddress& address) const;
+  const SpeakerSettings& settings() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::bgp

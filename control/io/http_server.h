@@ -16,8 +16,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
+#include "control/admin/exchange.h"
 #include "control/io/loop.h"
 #include "dataplane/base/address.h"
 #include "dataplane/base/result.h"
@@ -33,24 +33,7 @@ struct HttpLimits {
   Duration write_timeout = 10s;                    // without any progress
 };
 
-// One request and its answer. The handler may keep it and answer later; dropping it unanswered answers 500.
-class HttpExchange {
- public:
-  virtual ~HttpExchange() = default;
-  virtual const std::string& method() const = 0;  // "GET"
-  virtual const std::string& target() const = 0;  // "/v1/virtual?name=x"
-  virtual const std::string& body() const = 0;
-
-  // The whole answer at once.
-  virtual void respond(unsigned status, std::string_view content_type, std::string body) = 0;
-  // Or bit by bit: stream(), write() any number of times, finish(). write() is false when the client is gone.
-  virtual void stream(std::string_view content_type) = 0;
-  virtual bool write(std::string data) = 0;
-  virtual void finish() = 0;
-  // `gone` runs once if the client goes away before finish().
-  virtual void on_gone(std::function<void()> gone) = 0;
-};
-
+using HttpExchange = admin::Exchange;
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
 class HttpServer {

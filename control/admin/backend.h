@@ -1,0 +1,106 @@
+// What the admin API needs of the daemon: read its state, and ask it for things.
+//
+// Called by: admin/api, admin/prometheus (call it), control/daemon (implements it). Runs on: control thread.
+// Tested by: tests/control/admin/api_test.cc (with a fake)
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/admin/status.h"
+#include "dataplane/base/address.h"
+#include "dataplane/base/result.h"
+
+namespace sluice::admin {
+
+// All set fields must match. Addresses match either side.
+struct FlowFilter {
+  std::optional<std::string> protocol;  // "tcp" | "udp"
+  std::optional<Ipv4Address> client, member, address;
+  std::optional<Ipv4Endpoint> destination;
+  std::optional<std::uint16_t> port;
+  std::optional<std::string> virtual_server, pool;
+  std::uint32_t limit = 1000;  // flows listed; all are counted
+};
+
+// A new configuration: the text of a file, or absent to read the daemon's own file again.
+struct ConfigText {
+  std::string name;  // for messages
+  std::string text;
+};
+
+struct ApplyReport {
+  std::vector<std::string> changes;        // "pool web: member 10.0.0.3:80 added"
+  std::vector<std::string> needs_restart;  // "engine.workers: 1 -> 2"
+  std::vector<std::string> warnings;       // "manifests/x.yaml: ... (rejected; the rest is applied)"
+};
+
+enum class MemberAdminState : std::uint8_t { enabled, disabled, offline };
+
+struct PingRequest {
+  Ipv4Address address;
+  std::optional<Ipv4Address> source;
+  std::uint32_t count = 0;  // 0: until the client goes away
+  std::uint32_t size = 56;  // bytes of payload
+  double interval_s = 1.0;
+  double timeout_s = 1.0;
+  unsigned ttl = 64;
+};
+
+struct CaptureRequest {
+  std::string filter;       // pcap filter expression; empty: all
+  std::string port;         // empty: all ports
+  std::string path;         // absolute
+  std::uint64_t count = 0;  // packets; 0: until the client goes away
+  std::uint32_t snaplen = 262144;
+};
+
+// Lines of a running command, as JSON text; see api.h for what they hold.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual bool write(std::string json) = 0;  // false: the client is gone
+  virtual void finish() = 0;
+  virtual void on_gone(std::function<void()> gone) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::vector<VirtualStatus> virtuals() = 0;
+  virtual std::vector<VirtualAddressStatus> virtual_addresses() = 0;
+  virtual std::vector<PoolStatus> pools() = 0;
+  virtual std::vector<NodeStatus> nodes() = 0;
+  virtual std::vector<MonitorStatus> monitors() = 0;
+  // All routes, or those that cover / lie in the given prefix or address.
+  virtual std::vector<RouteStatus> routes() = 0;
+  virtual BgpStatus bgp() = 0;
+  virtual std::vector<BgpPathStatus> bgp_paths() = 0;
+  virtual std::vector<NeighborEntryStatus> neighbor_entries() = 0;
+  virtual std::vector<WorkerStatus> workers() = 0;
+  virtual std::vector<PortStatus> ports() = 0;
+  virtual DropsStatus drops() = 0;
+  virtual VersionStatus version() = 0;
+  virtual std::string config_yaml() = 0;  // the running configuration, defaults filled in
+
+  // Workers are asked; the answer comes later.
+  virtual void list_flows(const FlowFilter& filter, std::function<void(Result<FlowsStatus>)> answer) = 0;
+  virtual void delete_flows(const FlowFilter& filter, std::function<void(Result<std::uint64_t>)> answer) = 0;
+
+  // `check_only`: parse, validate and diff, change nothing.
+  virtual tl::expected<ApplyReport, Errors> apply(const std::optional<ConfigText>& config, bool check_only) = 0;
+  virtual Status modify_member(const std::string& pool, Ipv4Endpoint member, MemberAdminState state) = 0;
+  virtual Status modify_virtual(const std::string& name, bool enabled) = 0;
+  enum class BgpClear : std::uint8_t { hard, soft_in, soft_out, soft_both };
+  virtual Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) = 0;
+  virtual Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) = 0;
+  virtual Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) = 0;
+  virtual void shutdown() = 0;
+};
+
+}  // namespace sluice::admin

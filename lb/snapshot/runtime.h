@@ -1,0 +1,172 @@
+// What lives longer than a snapshot: connection counts and traffic of every virtual server, pool, member and node.
+//
+// A Snapshot is replaced at each change; flows outlive it. What a flow must find again is here, at an address that
+// stays: a flow keeps a MemberRuntime and a VirtualServerRuntime. Connection counts are exact over all workers (one
+// atomic each); traffic is counted per worker without atomics and summed by the reader.
+// The Registry (control thread) makes them by name and frees them once no snapshot and no flow uses them.
+//
+// Called by: lb (count), control (reads). Runs on: see each member. Tested by: tests/lb/snapshot/runtime_test.cc
+#pragma once
+
+#include <atomic>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/base/address.h"
+#include "dataplane/base/counter.h"
+#include "dataplane/base/time.h"
+#include "lb/snapshot/words.h"
+
+namespace sluice::lb {
+
+inline constexpr unsigned kWorkersMax = 64;
+
+// One worker's share. "in" is from the client, "out" towards the client, as IP packets and their bytes.
+struct alignas(64) TrafficCounters {
+  Counter packets_in, bytes_in, packets_out, bytes_out;
+};
+
+// A sum of TrafficCounters at one moment.
+struct Traffic {
+  std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
+  Traffic& operator+=(const Traffic& other);
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
+// TrafficCounters of all workers.
+class TrafficTable {
+ public:
+  explicit TrafficTable(unsigned workers) : counters_(workers) {}
+  TrafficCounters& of(unsigned worker) { return counters_[worker]; }
+  Traffic sum() const;
+
+ private:
+  std::vector<TrafficCounters> counters_;
+};
+
+// Open connections now, most ever, and all there were; exact over all workers, changed by any of them.
+class ConnectionCount {
+ public:
+  // Takes one unless `limit` (0: none) are open; false then.
+  bool acquire(std::uint32_t limit) {
+    std::uint32_t seen = current_.load(std::memory_order_relaxed);
+    do {
+      if (limit != 0 && seen >= limit) return false;
+    } while (!current_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_relaxed));
+    count(seen + 1);
+    return true;
+  }
+  // Takes one only if exactly `expected` are open; else false and `expected` is what there is.
+  bool acquire_from(std::uint32_t& expected) {
+    if (!current_.compare_exchange_strong(expected, expected + 1, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed)) {
+      return false;
+    }
+    count(expected + 1);
+    return true;
+  }
+  void release() { current_.fetch_sub(1, std::memory_order_acq_rel); }
+  std::uint32_t current() const { return current_.load(std::memory_order_acquire); }
+  std::uint32_t max() const { return max_.load(std::memory_order_relaxed); }
+  std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
+
+ private:
+  void count(std::uint32_t now_open) {
+    total_.fetch_add(1, std::memory_order_relaxed);
+    std::uint32_t most = max_.load(std::memory_order_relaxed);
+    while (most < now_open && !max_.compare_exchange_weak(most, now_open, std::memory_order_relaxed)) {
+    }
+  }
+  std::atomic<std::uint32_t> current_{0};
+  std::atomic<std::uint32_t> max_{0};
+  std::atomic<std::uint64_t> total_{0};
+};
+
+// One address over all pools.
+struct NodeRuntime {
+  explicit NodeRuntime(Ipv4Address a) : address(a) {}
+  const Ipv4Address address;
+  ConnectionCount connections;
+};
+
+struct PoolRuntime {
+  PoolRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}
+  const std::string name;
+  ConnectionCount connections;
+  TrafficTable traffic;
+};
+
+// What happens to a member's flows now; set by the Builder when the member goes down or comes back.
+enum class FlowsOnDown : std::uint8_t { keep, reject, drop, reselect };
+
+struct MemberRuntime {
+  MemberRuntime(std::uint32_t i, Ipv4Endpoint e, std::shared_ptr<PoolRuntime> p, std::shared_ptr<NodeRuntime> n,
+                unsigned workers)
+      : id(i), endpoint(e), pool(std::move(p)), node(std::move(n)), traffic(workers) {}
+  // Never used again for another member while the process runs.
+  const std::uint32_t id;
+  const Ipv4Endpoint endpoint;
+  const std::shared_ptr<PoolRuntime> pool;
+  const std::shared_ptr<NodeRuntime> node;
+  ConnectionCount connections;
+  TrafficTable traffic;
+  std::atomic<FlowsOnDown> flows_on_down{FlowsOnDown::keep};
+
+  // Takes one connection of member, node and pool; false (and nothing taken) at `limit` (0: none).
+  bool acquire(std::uint32_t limit) {
+    if (!connections.acquire(limit)) return false;
+    acquire_parents();
+    return true;
+  }
+  void acquire_parents() {
+    node->connections.acquire(0);
+    pool->connections.acquire(0);
+  }
+
+  // Control thread only: since when the member takes its part (slow ramp), and what it was at the last build.
+  Instant ramp_start{Instant::min()};
+  bool was_ready = false;
+};
+
+struct VirtualServerRuntime {
+  VirtualServerRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}
+  const std::string name;
+  ConnectionCount connections;
+  TrafficTable traffic;
+};
+
+// All of them by name. Control thread only.
+class Registry {
+ public:
+  explicit Registry(unsigned workers) : workers_(workers) {}
+  unsigned workers() const { return workers_; }
+
+  std::shared_ptr<VirtualServerRuntime> virtual_server(const std::string& name);
+  std::shared_ptr<PoolRuntime> pool(const std::string& name);
+  std::shared_ptr<NodeRuntime> node(Ipv4Address address);
+  std::shared_ptr<MemberRuntime> member(const std::string& pool_name, Ipv4Endpoint endpoint);
+
+  // Frees what no snapshot refers to any more and no flow is open on; call after a snapshot was freed, and now and
+  // then while flows of removed members end. Returns how many it freed.
+  std::size_t collect();
+  std::size_t size() const;
+
+ private:
+  struct MemberKey {
+    std::string pool;
+    Ipv4Endpoint endpoint;
+    friend auto operator<=>(const MemberKey&, const MemberKey&) = default;
+  };
+  unsigned workers_;
+  std::uint32_t next_member_id_ = 1;
+  std::map<std::string, std::shared_ptr<VirtualServerRuntime>> virtual_servers_;
+  std::map<std::string, std::shared_ptr<PoolRuntime>> pools_;
+  std::map<Ipv4Address, std::shared_ptr<NodeRuntime>> nodes_;
+  std::map<MemberKey, std::shared_ptr<MemberRuntime>> members_;
+};
+
+}  // namespace sluice::lb

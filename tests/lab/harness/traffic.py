@@ -1,0 +1,110 @@
+"""Requests from a client of the lab, counted by who answered: one process in the client's namespace, JSON on stdout.
+
+Usage: traffic.py http URL COUNT [CONCURRENCY] | traffic.py stream URL SECONDS | traffic.py udp ADDRESS PORT COUNT
+       | traffic.py hold ADDRESS PORT COUNT (opens connections, says so, keeps them until stdin closes)
+Each http request is a connection of its own. Called by: scenario.Client.
+"""
+
+import collections
+import concurrent.futures
+import json
+import socket
+import sys
+import time
+import urllib.parse
+
+
+def http_get(host, port, path, timeout):
+    """One request on a new connection; returns the body's second word (the pod's name) or raises OSError."""
+    with socket.create_connection((host, port), timeout=timeout) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise OSError(f"answer {head[:40]!r}")
+    words = body.split()
+    return words[1].decode() if len(words) > 1 else "?"
+
+
+def split_url(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts.hostname, parts.port or 80, parts.path or "/"
+
+
+def http(url, count, concurrency=1):
+    answers, errors = collections.Counter(), []
+
+    def one(_):
+        try:
+            return http_get(*split_url(url), timeout=5), None
+        except OSError as error:
+            return None, str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+        for name, error in pool.map(one, range(count)):
+            if error:
+                errors.append(error)
+            else:
+                answers[name] += 1
+    return {"answers": answers, "errors": errors}
+
+
+def stream(url, seconds):
+    """One request after the other for `seconds`; the time of each answer or failure since the start."""
+    started = time.monotonic()
+    events = []
+    while time.monotonic() - started < seconds:
+        at = time.monotonic() - started
+        try:
+            events.append([round(at, 3), http_get(*split_url(url), timeout=3), None])
+        except OSError as error:
+            events.append([round(at, 3), None, str(error)])
+        time.sleep(0.02)
+    return {"events": events}
+
+
+def udp(address, port, count):
+    answers, errors = collections.Counter(), []
+    for number in range(count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            client.connect((address, port))
+            try:
+                client.send(b"n%d" % number)
+                name, _, rest = client.recv(65535).partition(b" ")
+                if rest != b"n%d" % number:
+                    raise OSError(f"answer {rest!r}")
+                answers[name.decode()] += 1
+            except OSError as error:
+                errors.append(str(error))
+    return {"answers": answers, "errors": errors}
+
+
+def hold(address, port, count):
+    connections = []
+    for _ in range(count):
+        connections.append(socket.create_connection((address, port), timeout=5))
+    print(json.dumps({"open": len(connections)}), flush=True)
+    sys.stdin.read()
+    return {"closed": len(connections)}
+
+
+def main():
+    kind, words = sys.argv[1], sys.argv[2:]
+    if kind == "http":
+        result = http(words[0], int(words[1]), int(words[2]) if len(words) > 2 else 1)
+    elif kind == "stream":
+        result = stream(words[0], float(words[1]))
+    elif kind == "udp":
+        result = udp(words[0], int(words[1]), int(words[2]))
+    elif kind == "hold":
+        result = hold(words[0], int(words[1]), int(words[2]))
+    else:
+        sys.exit(__doc__)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

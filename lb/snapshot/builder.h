@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,9 +62,15 @@ class Builder {
   Result<std::shared_ptr<const Snapshot>> build(Instant now, const Snapshot* previous);
 
  private:
+  using PoolsByName = std::map<std::string, std::shared_ptr<const Pool>>;
+
   Status check() const;
-  std::shared_ptr<const Pool> make_pool(Instant now, PoolSpec spec, const Snapshot* previous, bool& sweep);
+  void clear();
+  std::shared_ptr<const Snapshot> assemble(Instant now, const Snapshot* previous);
+  std::shared_ptr<const Pool> make_pool(Instant now, PoolSpec spec, const PoolsByName& previous, bool& sweep);
   void fill_members(Instant now, Pool& pool, bool& sweep);
+  void add_to(Snapshot& snapshot, const VirtualServerSpec& spec, const PoolsByName& pools);
+  void add_addresses(Snapshot& snapshot);
 
   Registry& registry_;
   BalanceStateFactory factory_;

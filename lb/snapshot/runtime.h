@@ -23,8 +23,6 @@
 
 namespace sluice::lb {
 
-inline constexpr unsigned kWorkersMax = 64;
-
 // One worker's share. "in" is from the client, "out" towards the client, as IP packets and their bytes.
 struct alignas(64) TrafficCounters {
   Counter packets_in, bytes_in, packets_out, bytes_out;
@@ -127,9 +125,11 @@ struct MemberRuntime {
     pool->connections.acquire(0);
   }
 
-  // Control thread only: since when the member takes its part (slow ramp), and what it was at the last build.
-  Instant ramp_start{Instant::min()};
-  bool was_ready = false;
+  // Control thread only: since when the member takes new connections (kInstantMax: it does not), and how it ramps up.
+  Instant ready_since = kInstantMax;
+  Instant ramp_end{Instant::min()};
+};
+bool was_ready = false;
 };
 
 struct VirtualServerRuntime {
@@ -137,6 +137,11 @@ struct VirtualServerRuntime {
   const std::string name;
   ConnectionCount connections;
   TrafficTable traffic;
+
+  // The timeouts of today's configuration, for flows of any age.
+  struct Idle {
+    std::atomic<Duration> established{300s}, half_open{10s}, closing{5s}, time_wait{2s}, udp{60s};
+  } idle;
 };
 
 // All of them by name. Control thread only.

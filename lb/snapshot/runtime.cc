@@ -1,0 +1,63 @@
+// Sums of traffic, and the registry of run-time objects; see runtime.h.
+#include "lb/snapshot/runtime.h"
+
+namespace sluice::lb {
+
+Traffic& Traffic::operator+=(const Traffic& other) {
+  packets_in += other.packets_in;
+  bytes_in += other.bytes_in;
+  packets_out += other.packets_out;
+  bytes_out += other.bytes_out;
+  return *this;
+}
+
+Traffic TrafficTable::sum() const {
+  Traffic sum;
+  for (const auto& c : counters_) sum += {c.packets_in.get(), c.bytes_in.get(), c.packets_out.get(), c.bytes_out.get()};
+  return sum;
+}
+
+std::shared_ptr<VirtualServerRuntime> Registry::virtual_server(const std::string& name) {
+  auto& slot = virtual_servers_[name];
+  if (!slot) slot = std::make_shared<VirtualServerRuntime>(name, workers_);
+  return slot;
+}
+
+std::shared_ptr<PoolRuntime> Registry::pool(const std::string& name) {
+  auto& slot = pools_[name];
+  if (!slot) slot = std::make_shared<PoolRuntime>(name, workers_);
+  return slot;
+}
+
+std::shared_ptr<NodeRuntime> Registry::node(Ipv4Address address) {
+  auto& slot = nodes_[address];
+  if (!slot) slot = std::make_shared<NodeRuntime>(address);
+  return slot;
+}
+
+std::shared_ptr<MemberRuntime> Registry::member(const std::string& pool_name, Ipv4Endpoint endpoint) {
+  auto& slot = members_[MemberKey{pool_name, endpoint}];
+  if (!slot) {
+    slot =
+        std::make_shared<MemberRuntime>(next_member_id_++, endpoint, pool(pool_name), node(endpoint.address), workers_);
+  }
+  return slot;
+}
+
+// What only the registry holds belongs to no snapshot any more, so no worker can open another flow on it; with none
+// open nobody can reach it. Members go first: they hold their pool and node.
+std::size_t Registry::collect() {
+  const auto unused = [](const auto& entry) {
+    return entry.second.use_count() == 1 && entry.second->connections.current() == 0;
+  };
+  std::size_t freed = 0;
+  freed += std::erase_if(members_, unused);
+  freed += std::erase_if(pools_, unused);
+  freed += std::erase_if(nodes_, unused);
+  freed += std::erase_if(virtual_servers_, unused);
+  return freed;
+}
+
+std::size_t Registry::size() const { return virtual_servers_.size() + pools_.size() + nodes_.size() + members_.size(); }
+
+}  // namespace sluice::lb

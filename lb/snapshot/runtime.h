@@ -129,8 +129,6 @@ struct MemberRuntime {
   Instant ready_since = kInstantMax;
   Instant ramp_end{Instant::min()};
 };
-bool was_ready = false;
-};
 
 struct VirtualServerRuntime {
   VirtualServerRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}

@@ -15,12 +15,12 @@ constexpr std::string_view kChildrenUnknown =
 constexpr std::string_view kChildrenDisabled = "The children pool member(s) might be disabled";
 constexpr std::string_view kChildrenFull = "The children pool member(s) are at their connection limit";
 
-Status make(Availability availability, bool enabled, std::string_view reason) {
+ObjectStatus make(Availability availability, bool enabled, std::string_view reason) {
   return {availability, enabled, std::string(reason)};
 }
 
-bool any(std::span<const Status> all, Availability availability) {
-  return std::ranges::any_of(all, [&](const Status& s) { return s.enabled && s.availability == availability; });
+bool any(std::span<const ObjectStatus> all, Availability availability) {
+  return std::ranges::any_of(all, [&](const ObjectStatus& s) { return s.enabled && s.availability == availability; });
 }
 
 }  // namespace
@@ -35,7 +35,8 @@ std::string_view name_of(MonitorStatus status) {
   return kNames[static_cast<std::size_t>(status)];
 }
 
-Status member_status(MemberState state, const MonitorVerdict& verdict, std::uint32_t connections, std::uint32_t limit) {
+ObjectStatus member_status(MemberState state, const MonitorVerdict& verdict, std::uint32_t connections,
+                           std::uint32_t limit) {
   if (state == MemberState::forced_offline) return make(Availability::offline, false, "Forced down");
   const bool enabled = state == MemberState::enabled && !verdict.session_disabled;
   const std::string_view tail = enabled                          ? ""
@@ -66,19 +67,20 @@ Status member_status(MemberState state, const MonitorVerdict& verdict, std::uint
   return make(Availability::available, enabled, fmt::format("Pool member is available{}", tail));
 }
 
-Status pool_status(std::span<const Status> members) {
+ObjectStatus pool_status(std::span<const ObjectStatus> members) {
   if (any(members, Availability::available)) return make(Availability::available, true, "The pool is available");
   if (members.empty() || any(members, Availability::unknown))
     return make(Availability::unknown, true, kChildrenUnknown);
   if (any(members, Availability::unavailable)) return make(Availability::unavailable, true, kChildrenFull);
   // A member that is down is down whether or not it is disabled; one that is up but disabled is the user's doing.
   const bool fit_but_disabled = std::ranges::any_of(
-      members, [](const Status& s) { return !s.enabled && s.availability != Availability::offline; });
+      members, [](const ObjectStatus& s) { return !s.enabled && s.availability != Availability::offline; });
   return make(Availability::offline, true, fit_but_disabled ? kChildrenDisabled : kChildrenDown);
 }
 
-Status virtual_server_status(bool enabled, const Status* pool, std::uint32_t connections, std::uint32_t limit) {
-  Status status = pool == nullptr ? make(Availability::unknown, enabled, kChildrenUnknown) : *pool;
+ObjectStatus virtual_server_status(bool enabled, const ObjectStatus* pool, std::uint32_t connections,
+                                   std::uint32_t limit) {
+  ObjectStatus status = pool == nullptr ? make(Availability::unknown, enabled, kChildrenUnknown) : *pool;
   if (status.availability == Availability::available) {
     status.reason = "The virtual server is available";
     if (limit != 0 && connections >= limit) {
@@ -90,14 +92,14 @@ Status virtual_server_status(bool enabled, const Status* pool, std::uint32_t con
   return status;
 }
 
-Status virtual_address_status(std::span<const Status> virtual_servers) {
+ObjectStatus virtual_address_status(std::span<const ObjectStatus> virtual_servers) {
   const bool enabled =
-      virtual_servers.empty() || std::ranges::any_of(virtual_servers, [](const Status& s) { return s.enabled; });
+      virtual_servers.empty() || std::ranges::any_of(virtual_servers, [](const ObjectStatus& s) { return s.enabled; });
   if (any(virtual_servers, Availability::available)) {
     return make(Availability::available, enabled, "A virtual server on this address is available");
   }
   for (const auto availability : {Availability::unknown, Availability::unavailable, Availability::offline}) {
-    for (const Status& s : virtual_servers) {
+    for (const ObjectStatus& s : virtual_servers) {
       if (s.availability == availability && (s.enabled || !enabled)) return make(availability, enabled, s.reason);
     }
   }

@@ -23,11 +23,11 @@ enum class Availability : std::uint8_t {
 };
 std::string_view name_of(Availability availability);
 
-struct Status {
+struct ObjectStatus {
   Availability availability = Availability::unknown;
   bool enabled = true;
   std::string reason;
-  friend bool operator==(const Status&, const Status&) = default;
+  friend bool operator==(const ObjectStatus&, const ObjectStatus&) = default;
 };
 
 // What the monitors say of a member.
@@ -46,10 +46,12 @@ struct MonitorVerdict {
 };
 
 // `connections` open now; limit 0: none.
-Status member_status(MemberState state, const MonitorVerdict& verdict, std::uint32_t connections, std::uint32_t limit);
-Status pool_status(std::span<const Status> members);
+ObjectStatus member_status(MemberState state, const MonitorVerdict& verdict, std::uint32_t connections,
+                           std::uint32_t limit);
+ObjectStatus pool_status(std::span<const ObjectStatus> members);
 // `pool` null: the virtual server has none.
-Status virtual_server_status(bool enabled, const Status* pool, std::uint32_t connections, std::uint32_t limit);
-Status virtual_address_status(std::span<const Status> virtual_servers);
+ObjectStatus virtual_server_status(bool enabled, const ObjectStatus* pool, std::uint32_t connections,
+                                   std::uint32_t limit);
+ObjectStatus virtual_address_status(std::span<const ObjectStatus> virtual_servers);
 
 }  // namespace sluice::lb

@@ -148,18 +148,37 @@ void answer_prefixes(const Call& call, const char* key, std::vector<T> things) {
 
 void get_route(const Call& call) { answer_prefixes(call, "routes", call.backend.routes()); }
 
-void get_bgp(const Call& call) { call.answer(to_json(call.backend.bgp())); }
+// With ?text=1 the daemon renders: {"text": ...}. False when JSON is wanted. Precondition: BGP is configured.
+bool answered_as_text(const Call& call, Backend::BgpText what, const char* parameter) {
+  if (call.param("text") != "1") return false;
+  const auto text = call.backend.bgp_text(what, parameter == nullptr ? std::string() : call.param(parameter));
+  if (text) {
+    call.answer({{"text", *text}});
+  } else {
+    call.refuse(404, text.error());
+  }
+  return true;
+}
+
+bool refused_without_bgp(const Call& call) {
+  if (call.backend.bgp().configured) return false;
+  call.refuse(404, Error{"", "BGP is not configured"});
+  return true;
+}
+
+void get_bgp(const Call& call) {
+  if (refused_without_bgp(call) || answered_as_text(call, Backend::BgpText::summary, nullptr)) return;
+  call.answer(to_json(call.backend.bgp()));
+}
 
 void get_bgp_route(const Call& call) {
-  const BgpStatus bgp = call.backend.bgp();
-  if (!bgp.configured) return call.refuse(404, Error{"", "BGP is not configured"});
+  if (refused_without_bgp(call) || answered_as_text(call, Backend::BgpText::table, "prefix")) return;
   answer_prefixes(call, "paths", call.backend.bgp_paths());
 }
 
 void get_bgp_neighbor(const Call& call) {
-  const BgpStatus bgp = call.backend.bgp();
-  if (!bgp.configured) return call.refuse(404, Error{"", "BGP is not configured"});
-  answer_named(call, "neighbors", "BGP neighbor", bgp.neighbors, call.param("address"),
+  if (refused_without_bgp(call) || answered_as_text(call, Backend::BgpText::neighbors, "address")) return;
+  answer_named(call, "neighbors", "BGP neighbor", call.backend.bgp().neighbors, call.param("address"),
                [](const BgpNeighborStatus& n, const std::string& name) { return n.address == name; });
 }
 
@@ -324,9 +343,9 @@ const std::vector<Resource>& resources() {
       {"GET", "/v1/node", get_node, {"name"}},
       {"GET", "/v1/monitor", get_monitor, {"name"}},
       {"GET", "/v1/route", get_route, {"prefix"}},
-      {"GET", "/v1/bgp", get_bgp, {}},
-      {"GET", "/v1/bgp/route", get_bgp_route, {"prefix"}},
-      {"GET", "/v1/bgp/neighbor", get_bgp_neighbor, {"address"}},
+      {"GET", "/v1/bgp", get_bgp, {"text"}},
+      {"GET", "/v1/bgp/route", get_bgp_route, {"prefix", "text"}},
+      {"GET", "/v1/bgp/neighbor", get_bgp_neighbor, {"address", "text"}},
       {"GET", "/v1/arp", get_arp, {}},
       {"GET", "/v1/flow", get_flow, flow},
       {"GET", "/v1/worker", get_worker, {}},

@@ -77,10 +77,12 @@ class Backend {
   virtual std::vector<PoolStatus> pools() = 0;
   virtual std::vector<NodeStatus> nodes() = 0;
   virtual std::vector<MonitorStatus> monitors() = 0;
-  // All routes, or those that cover / lie in the given prefix or address.
   virtual std::vector<RouteStatus> routes() = 0;
   virtual BgpStatus bgp() = 0;
   virtual std::vector<BgpPathStatus> bgp_paths() = 0;
+  // As imish prints it; `argument`: a prefix or address (table), a neighbor's address (neighbors), or empty for all.
+  enum class BgpText : std::uint8_t { table, summary, neighbors };
+  virtual Result<std::string> bgp_text(BgpText what, const std::string& argument) = 0;
   virtual std::vector<NeighborEntryStatus> neighbor_entries() = 0;
   virtual std::vector<WorkerStatus> workers() = 0;
   virtual std::vector<PortStatus> ports() = 0;

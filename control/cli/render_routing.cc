@@ -1,0 +1,98 @@
+// Routes and neighbors as imish shows them, and the reading of JSON fields; see render.h.
+#include <fmt/format.h>
+
+#include "control/cli/render.h"
+#include "control/cli/text.h"
+
+namespace sluice::cli {
+namespace {
+
+// "via 172.16.40.199, int_vlan" | "is directly connected, int_vlan"
+std::string hop_text(const Json& hop) {
+  const auto gateway = text_of(hop, "gateway"), port = text_of(hop, "port");
+  if (gateway.empty()) return "is directly connected, " + port;
+  return "via " + gateway + (port.empty() ? " (unresolved)" : ", " + port);
+}
+
+std::string route_text(const Json& route) {
+  const auto code = text_of(route, "code");
+  std::string line =
+      fmt::format("{:<3}{:<5}{}", code, bool_of(route, "selected") ? "*>" : "", text_of(route, "prefix"));
+  const std::string indent(line.size(), ' ');
+  if (code != "C") line += fmt::format(" [{}/{}]", count_of(route, "distance"), count_of(route, "metric"));
+  if (bool_of(route, "blackhole")) return line + " is a blackhole\n";
+  const Json& age = child_of(route, "age_s");
+  const std::string suffix = age.is_number() ? ", " + clock_time(age.get<double>()) : "";
+  std::string out;
+  for (const Json& hop : child_of(route, "next_hops")) {
+    out += (out.empty() ? line : std::string(line.size(), ' ')) + " " + hop_text(hop) + suffix + "\n";
+  }
+  return out.empty() ? line + "\n" : out;
+}
+
+}  // namespace
+
+std::string render_routes(const Json& answer, const RenderOptions&) {
+  const Json& routes = child_of(answer, "routes");
+  if (routes.empty()) return "(no routes)\n";
+  std::string out =
+      "Codes: K - kernel (virtual address), C - connected, S - static, B - BGP\n"
+      "       *> - selected route, in the FIB\n\n";
+  for (const Json& route : routes) out += route_text(route);
+  return out;
+}
+
+std::string render_arp(const Json& answer, const RenderOptions&) {
+  const Json& entries = child_of(answer, "arp");
+  if (entries.empty()) return "(no ARP entries)\n";
+  Table table({{"Address"}, {"HWaddress"}, {"Port"}, {"State"}, {"Age", Table::Align::right}});
+  for (const Json& e : entries) {
+    table.add({text_of(e, "address"), text_of(e, "mac"), text_of(e, "port"), text_of(e, "state"),
+               short_seconds(number_of(e, "age_s"))});
+  }
+  return table.text();
+}
+
+std::string render_text(const Json& answer, const RenderOptions&) {
+  const Json& text = child_of(answer, "text");
+  std::string out;
+  if (!text.is_string()) return out;
+  // Line ends stay; anything else that could steer a terminal does not.
+  for (const char c : text.get<std::string>()) {
+    if (c == '\n')
+      out += c;
+    else
+      out += printable({&c, 1});
+  }
+  return out;
+}
+
+std::string text_of(const Json& object, const char* key) {
+  const Json& value = child_of(object, key);
+  if (value.is_string()) return printable(value.get<std::string>());
+  return value.is_null() ? std::string() : printable(value.dump());
+}
+
+double number_of(const Json& object, const char* key) {
+  const Json& value = child_of(object, key);
+  return value.is_number() ? value.get<double>() : 0;
+}
+
+std::string count_of(const Json& object, const char* key) {
+  const Json& value = child_of(object, key);
+  return value.is_number() ? value.dump() : "0";
+}
+
+bool bool_of(const Json& object, const char* key) {
+  const Json& value = child_of(object, key);
+  return value.is_boolean() && value.get<bool>();
+}
+
+const Json& child_of(const Json& object, const char* key) {
+  static const Json kNull;
+  if (!object.is_object()) return kNull;
+  const auto it = object.find(key);
+  return it == object.end() ? kNull : *it;
+}
+
+}  // namespace sluice::cli

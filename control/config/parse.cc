@@ -1,0 +1,85 @@
+// Text to Config; see parse.h.
+#include "control/config/parse.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "control/config/normalise.h"
+#include "control/config/reader.h"
+#include "control/config/validate.h"
+
+namespace sluice::config {
+namespace {
+
+constexpr TreeLimits kFileLimits{.depth_max = 16, .documents_max = 2};
+
+Result<std::string> read_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return fail(path, "is a folder: name the file");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) return fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  std::string text;
+  char buffer[65536];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, n);
+    if (text.size() > kFileLimits.bytes_max) break;  // parse says so
+  }
+  if (std::ferror(file.get()) != 0) return fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  return text;
+}
+
+}  // namespace
+
+ParseOutcome parse(std::string_view file, std::string_view text) {
+  ParseOutcome out;
+  const auto documents = parse_yaml(file, text, kFileLimits);
+  if (documents.empty()) {
+    out.errors.push_back({std::string(file), "is empty: write at least `ports:` and `self-ips:` (SCHEMA.md)"});
+    return out;
+  }
+  for (const auto& document : documents)
+    out.errors.insert(out.errors.end(), document.errors.begin(), document.errors.end());
+  if (documents.size() > 1 && out.errors.empty()) {
+    const Mark second = documents[1].start;
+    out.errors.push_back({fmt::format("{}:{}:{}", file, second.line, second.column),
+                          "a second document: sluice.yaml is one document, without `---` inside"});
+  }
+  if (!out.errors.empty()) return out;
+
+  ReadContext context(file);
+  Config config;
+  Reader::read(context, documents[0].root, "", config);
+  out.errors = context.take();
+  // What was read wrong would only be reported a second time by the cross checks.
+  if (!out.errors.empty()) return out;
+
+  normalise(config);
+  auto findings = validate(config);
+  for (auto& finding : findings.errors) {
+    const Error located = context.located(finding.path, std::move(finding.message));
+    out.errors.push_back(located);
+  }
+  for (auto& finding : findings.warnings)
+    out.warnings.push_back(context.located(finding.path, std::move(finding.message)));
+  if (out.errors.empty()) out.config = std::move(config);
+  return out;
+}
+
+ParseOutcome load_file(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return {.errors = {text.error()}};
+  auto out = parse(path, *text);
+  if (out.config && !out.config->manifests.empty()) {
+    const std::filesystem::path folder = out.config->manifests;
+    if (folder.is_relative())
+      out.config->manifests = (std::filesystem::path(path).parent_path() / folder).lexically_normal();
+  }
+  return out;
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,195 @@
+// What is printed reads back as the same Config, and never shows a password.
+#include "control/config/print.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "control/config/normalise.h"
+#include "control/config/parse.h"
+#include "control/config/writer.h"
+#include "tests/control/config/sample.h"
+
+namespace sluice::config {
+namespace {
+
+Config parsed(std::string_view text) {
+  auto outcome = parse("s.yaml", text);
+  for (const auto& error : outcome.errors) ADD_FAILURE() << error.text();
+  return outcome.config.value_or(Config{});
+}
+
+void expect_round_trip(const Config& config) {
+  for (const bool all : {false, true}) {
+    const std::string text = print(config, {.all = all});
+    const auto outcome = parse("printed.yaml", text);
+    for (const auto& error : outcome.errors) ADD_FAILURE() << error.text();
+    ASSERT_TRUE(outcome.config) << text;
+    EXPECT_EQ(*outcome.config, config) << text;
+    EXPECT_EQ(print(*outcome.config, {.all = all}), text);
+  }
+}
+
+TEST(Print, ReferenceDeployment) {
+  const Config config = parsed(testing::kReference);
+  expect_round_trip(config);
+  EXPECT_EQ(print(config), R"(ports:
+  int_vlan:
+    device: "net_af_packet0,iface=int0"
+self-ips:
+  - address: 172.16.40.202/24
+    port: int_vlan
+routes:
+  - prefix: default
+    gateway: 172.16.40.254
+bgp:
+  local-as: 64512
+  router-id: 172.16.40.202
+  neighbors:
+    - address: 172.16.40.199
+      remote-as: 64512
+      description: k8s-master
+      keepalive: 30s
+    - address: 172.16.40.198
+      remote-as: 64512
+      description: k8s-node1
+      keepalive: 30s
+monitors:
+  cka:
+    interval: 15s
+    timeout: 30s
+    send: "GET / HTTP/1.1\r\nConnection: close\r\nHost: 1.1.1.1\r\n\r\n"
+    recv: cka
+pools:
+  nginx:
+    balance: least-connections-member
+    members: [10.244.0.76:80, 10.244.0.77:80, 10.244.1.37:80]
+    monitors: cka
+virtual-servers:
+  web:
+    destination: 172.16.40.81:80
+    mode: http
+    pool: nginx
+  far:
+    destination: 172.16.99.99:80
+    pool: nginx
+virtual-addresses:
+  172.16.40.81: {}
+  172.16.99.99: {}
+manifests: manifests/
+kubernetes:
+  namespaces: default
+  partition: k8s
+)");
+}
+
+TEST(Print, EveryKey) {
+  Config config = parsed(testing::kEveryKey);
+  const std::string masked = print(config);
+  EXPECT_EQ(masked.find("s3cret"), std::string::npos);
+  EXPECT_NE(masked.find("password: \"********\""), std::string::npos) << masked;
+  EXPECT_EQ(print(config, {.all = true}).find("s3cret"), std::string::npos);
+  config.bgp.neighbors[0].password.clear();
+  expect_round_trip(config);
+}
+
+TEST(Print, EmptyConfig) {
+  expect_round_trip([] {
+    Config config;
+    normalise(config);
+    return config;
+  }());
+}
+
+TEST(Print, TextThatNeedsQuotes) {
+  for (const char* text : {"null",  "~",      "true",     "12", "- a",  "a: b", "#x", "\"", "\\", "'", "a\nb",
+                           " lead", "trail ", "\x01\x7f", "*a", "&a",   "!t",   "%x", "@x", "`x", "?", "...",
+                           "---",   "{",      "[",        ",",  "a #b", "é",    "\t", "=",  "<<", "|", ">"}) {
+    Config config = parsed(testing::kReference);
+    config.monitors[0].recv = "";
+    config.monitors[0].send_written = text;
+    config.bgp.neighbors[0].description = text;
+    config.engine.eal_args = {text, "b"};
+    normalise(config);
+    expect_round_trip(config);
+  }
+}
+
+// A Config with arbitrary, valid values.
+Config random_config(std::mt19937& rng) {
+  const auto pick = [&](unsigned max) { return static_cast<unsigned>(rng() % max); };
+  const auto seconds = [&](unsigned min, unsigned max) {
+    return Duration(std::chrono::seconds(min + pick(max - min)));
+  };
+  Config c;
+  c.engine.workers = 1 + pick(4);
+  c.engine.memory_mb = 64 + pick(100000);
+  c.engine.hugepages = pick(2) != 0;
+  c.ports.push_back({.name = "p", .device = "net_null0", .mtu = static_cast<std::uint16_t>(576 + pick(8000))});
+  c.self_ips.push_back(
+      {.name = pick(2) != 0 ? "self" : "", .address = {Ipv4Address::from_octets(10, 0, 0, 1), 24}, .port = "p"});
+  for (unsigned i = 0, n = pick(4); i < n; ++i)
+    c.routes.push_back({.prefix = Ipv4Prefix::of({0xc0000000 + (i << 16)}, 16), .gateways = {{0x0a000000u + 2 + i}}});
+  for (unsigned i = 0, n = pick(3); i < n; ++i)
+    c.snat_pools.push_back({"snat" + std::to_string(i), {{0x0a000080u + i}}});
+  for (unsigned i = 0, n = pick(4); i < n; ++i) {
+    Monitor m{.name = "m" + std::to_string(i), .type = static_cast<MonitorType>(pick(2))};
+    m.interval = seconds(1, 1000);
+    m.timeout = m.interval + seconds(1, 1000);
+    if (pick(2) != 0) m.up_interval = seconds(1, 2);
+    m.time_until_up = seconds(0, 100);
+    for (unsigned k = 0, length = pick(20); k < length; ++k) m.send_written += static_cast<char>(1 + pick(127));
+    m.manual_resume = pick(2) != 0;
+    if (pick(2) != 0) m.destination_port = static_cast<std::uint16_t>(1 + pick(65535));
+    c.monitors.push_back(m);
+  }
+  for (unsigned i = 0, n = pick(5); i < n; ++i) {
+    Pool p{.name = "pool" + std::to_string(i), .balance = static_cast<Balance>(pick(7))};
+    for (unsigned k = 0, members = pick(30); k < members; ++k)
+      p.members.push_back({.endpoint = {{0x0a010000u + k}, static_cast<std::uint16_t>(1 + pick(65535))},
+                           .ratio = 1 + pick(3),
+                           .connection_limit = 1 + pick(2),
+                           .priority_group = pick(2),
+                           .state = static_cast<MemberState>(pick(3))});
+    for (const auto& m : c.monitors)
+      if (pick(2) != 0) p.monitors.push_back(m.name);
+    p.slow_ramp = seconds(0, 900);
+    p.service_down = static_cast<ServiceDownAction>(pick(4));
+    c.pools.push_back(p);
+  }
+  for (unsigned i = 0, n = pick(6); i < n; ++i) {
+    VirtualServer v{.name = "v" + std::to_string(i),
+                    .destination = {{0x0a000040u + i}, static_cast<std::uint16_t>(80 + i)}};
+    v.mode = static_cast<Mode>(pick(3));
+    if (!c.pools.empty() && pick(4) != 0) v.pool = c.pools[pick(static_cast<unsigned>(c.pools.size()))].name;
+    v.snat = pick(2) != 0 ? SnatKind::none : SnatKind::automap;
+    if (!c.snat_pools.empty() && pick(2) != 0) v.snat = SnatKind::pool, v.snat_pool = c.snat_pools[0].name;
+    v.idle.closing = Duration(std::chrono::milliseconds(100 + pick(100000)));
+    v.persist = static_cast<PersistKind>(pick(2));
+    c.virtual_servers.push_back(v);
+  }
+  if (pick(2) != 0) {
+    c.bgp.local_as = 1 + pick(4294967295u);
+    for (unsigned i = 0, n = pick(4); i < n; ++i) {
+      BgpNeighbor peer{.address = {0x0a0000c8u + i}, .remote_as = 1 + pick(70000)};
+      peer.hold_time = seconds(4, 300);
+      peer.keepalive = pick(2) != 0 ? peer.hold_time / 3 / 1s * 1s : Duration(1s);
+      peer.passive = pick(2) != 0;
+      c.bgp.neighbors.push_back(peer);
+    }
+  }
+  normalise(c);
+  return c;
+}
+
+TEST(Print, RandomConfigsRoundTrip) {
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 rng(seed);
+    expect_round_trip(random_config(rng));
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::config

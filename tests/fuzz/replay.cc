@@ -1,4 +1,5 @@
-// Runs a fuzz target over every file of a folder: the seeds as a plain regression test, for compilers without libFuzzer.
+// Runs a fuzz target over every file of a folder: the seeds as a plain regression test, for compilers without
+// libFuzzer.
 //
 // Called by: `meson test`, one program per target. Runs on: its own process.
 #include <cstddef>

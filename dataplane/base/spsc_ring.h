@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace sluice {
@@ -35,7 +36,7 @@ class SpscRing {
     tail_.store(tail + 1, std::memory_order_release);
     return true;
   }
-  bool push(const T& value) { return push(T(value)); }
+  bool push(const T& value) requires std::is_copy_constructible_v<T> { return push(T(value)); }
 
   // Producer. Pushes the first n of `values` that fit, and returns n.
   std::size_t push_burst(std::span<T> values) {

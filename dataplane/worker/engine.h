@@ -112,8 +112,6 @@ class Engine {
   // Calls done() of tasks that came back and destroys them; feeds waiting tasks. Returns how many came back.
   virtual std::size_t collect() = 0;
   virtual std::size_t tasks_in_flight() const = 0;
-  // Readable when collect() has something: for the control thread's event loop.
-  virtual int collect_fd() const = 0;
 
   // Starts offering frames to the capture; nullptr ends it. Returns when no worker uses the former one any more (at
   // most a few turns). The capture stays the caller's.

@@ -47,8 +47,6 @@
 
 namespace sluice::monitors {
 
-inline constexpr std::size_t kAnswerMax = 5120;
-inline constexpr Duration kAnswerQuiet = 1s;
 inline constexpr Duration kStallMax = 1s;
 inline constexpr unsigned kAttemptsPerProbe = 4;
 

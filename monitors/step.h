@@ -11,9 +11,13 @@
 #include <vector>
 
 #include "dataplane/base/address.h"
+#include "dataplane/base/time.h"
 #include "monitors/plan.h"
 
 namespace sluice::monitors {
+
+inline constexpr std::size_t kAnswerMax = 5120;  // bytes of an answer that count, status line and headers included
+inline constexpr Duration kAnswerQuiet = 1s;     // an answer of unknown length has ended when nothing came for so long
 
 // One connection (or datagram exchange) of one probe. Numbers are never reused: a late input for an attempt that is
 // over is recognised and ignored.

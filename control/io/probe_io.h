@@ -41,12 +41,16 @@ struct ProbeIoStats {
   std::uint64_t rx_bytes = 0, tx_bytes = 0;
 };
 
+// In-flight limit that fits this process: raises the soft limit of open files to the hard one, takes half, at most
+// 8192.
+monitors::Limits probe_limits();
+
 class ProbeIo {
  public:
   using OnChange = std::function<void(const monitors::Change&)>;
 
   // `engine` must outlive this and is stepped by nobody else. `on_change` is called from the loop, never from within
-  // configure() or resume().
+  // configure() or resume(); it may call both, and stop(), but must not destroy this.
   ProbeIo(Loop& loop, monitors::Engine& engine, ProbeIoOptions options, OnChange on_change);
   ~ProbeIo();
   ProbeIo(const ProbeIo&) = delete;
@@ -60,7 +64,7 @@ class ProbeIo {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace sluice::io

@@ -50,6 +50,7 @@ namespace sluice {
   X(protocol_unknown, "the IP protocol is none that the destination serves")                                    \
   X(no_route, "the routing table has no route to the destination")                                              \
   X(route_blackhole, "the route to the destination says blackhole")                                             \
+  X(looped_to_self, "a packet of ours whose destination is ours too")                                           \
   X(neighbor_unresolved, "the next hop did not answer ARP")                                                     \
   X(neighbor_queue_full, "too many packets already wait for the next hop's ARP answer")                         \
   X(neighbor_table_full, "the neighbor table has no free entry")                                                \

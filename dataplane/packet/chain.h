@@ -1,0 +1,56 @@
+// Packets of several segments: pull headers together, make contiguous, copy, share, read across segments.
+//
+// Called by: lb/datapath (pull up before the parse), ip, tcp (zero-copy: share). Runs on: workers.
+// Follows: DPDK's mbuf library. Tested by: tests/dataplane/packet/chain_test.cc
+#pragma once
+
+#include "dataplane/packet/packet.h"
+#include "dataplane/packet/sink.h"
+#include "dataplane/wire/checksum.h"
+
+namespace sluice::packet {
+
+// Makes the first segment hold at least min(length, bytes) bytes, moving them from the segments behind. False when its
+// buffer has no room or is shared; the packet is then unchanged. Contiguous packets cost one compare.
+bool pull_up(Packet packet, std::uint16_t bytes);
+inline bool pull_up_headers(Packet packet) {
+  return packet.is_contiguous() || pull_up(packet, static_cast<std::uint16_t>(wire::kHeadersMax));
+}
+
+// Everything into the first segment. False when it does not fit there; the packet is then unchanged.
+bool linearize(Packet packet);
+
+// Cuts or keeps so that `length` bytes remain, freeing segments left empty. Precondition: length <= packet.length().
+void truncate(Packet packet, std::uint32_t length);
+// Cuts Ethernet padding; one compare when there is none.
+inline void trim_padding(Packet packet, std::uint32_t frame_length) {
+  if (packet.length() > frame_length) [[unlikely]]
+    truncate(packet, frame_length);
+}
+
+// Copies `out.size()` bytes from `offset` on, across segments. False when there are not so many.
+bool copy_out(Packet packet, std::uint32_t offset, std::span<std::uint8_t> out);
+// Overwrites, across segments. False when the packet is shorter.
+bool copy_in(Packet packet, std::uint32_t offset, std::span<const std::uint8_t> in);
+
+// A deep copy (of `length` bytes from `offset`) in buffers of `pool`, chained when long; false when the pool is empty.
+Packet copy(Packet packet, const PacketPool& pool, std::uint32_t offset = 0, std::uint32_t length = UINT32_MAX);
+// Another handle on the same bytes: cheap, reference counted, not to be written; false when the pool is empty.
+Packet share(Packet packet, const PacketPool& pool);
+// Whether somebody else holds the same bytes, so that they must not be written.
+bool is_shared(Packet packet);
+
+// A new packet that holds these bytes, chained when they are more than a buffer; false when the pool is empty.
+Packet from_bytes(const PacketPool& pool, std::span<const std::uint8_t> bytes);
+
+// Hangs `tail` behind `head`, which takes it over. False (nothing changed) when the chain would be too long.
+bool append_chain(Packet head, Packet tail);
+
+// Adds `length` bytes from `offset` on to the sum, whatever segments they lie in. Precondition: they are there.
+void add_to_checksum(Packet packet, std::uint32_t offset, std::uint32_t length, wire::ChecksumSum& sum);
+
+// Asks the CPU for the first bytes of a packet that will be parsed soon.
+inline void prefetch(Packet packet) { __builtin_prefetch(packet.mbuf()); }
+inline void prefetch_data(Packet packet) { __builtin_prefetch(packet.data()); }
+
+}  // namespace sluice::packet

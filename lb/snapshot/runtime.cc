@@ -1,6 +1,8 @@
 // Sums of traffic, and the registry of run-time objects; see runtime.h.
 #include "lb/snapshot/runtime.h"
 
+#include <bit>
+
 namespace sluice::lb {
 
 Traffic& Traffic::operator+=(const Traffic& other) {
@@ -16,6 +18,20 @@ Traffic TrafficTable::sum() const {
   for (const auto& c : counters_) sum += {c.packets_in.get(), c.bytes_in.get(), c.packets_out.get(), c.bytes_out.get()};
   return sum;
 }
+
+std::uint32_t LoadTable::allocate() {
+  std::uint32_t block = 0;
+  while (block < blocks_.size() && used_[block] == ~std::uint64_t{0}) ++block;
+  if (block == blocks_.size()) {
+    blocks_.push_back(std::make_unique<Block>());
+    used_.push_back(0);
+  }
+  const auto bit = static_cast<std::uint32_t>(std::countr_one(used_[block]));
+  used_[block] |= std::uint64_t{1} << bit;
+  return block * kBlock + bit;
+}
+
+void LoadTable::release(std::uint32_t slot) { used_[slot / kBlock] &= ~(std::uint64_t{1} << slot % kBlock); }
 
 std::shared_ptr<VirtualServerRuntime> Registry::virtual_server(const std::string& name) {
   auto& slot = virtual_servers_[name];

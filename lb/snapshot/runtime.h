@@ -8,6 +8,7 @@
 // Called by: lb (count), control (reads). Runs on: see each member. Tested by: tests/lb/snapshot/runtime_test.cc
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <compare>
 #include <cstdint>
@@ -49,6 +50,12 @@ class TrafficTable {
 // Open connections now, most ever, and all there were; exact over all workers, changed by any of them.
 class ConnectionCount {
  public:
+  ConnectionCount() : current_(own_) {}
+  // Counts in `current`, which outlives it.
+  explicit ConnectionCount(std::atomic<std::uint32_t>& current) : current_(current) {}
+  ConnectionCount(const ConnectionCount&) = delete;
+  ConnectionCount& operator=(const ConnectionCount&) = delete;
+
   // Takes one unless `limit` (0: none) are open; false then.
   bool acquire(std::uint32_t limit) {
     std::uint32_t seen = current_.load(std::memory_order_relaxed);
@@ -79,7 +86,8 @@ class ConnectionCount {
     while (most < now_open && !max_.compare_exchange_weak(most, now_open, std::memory_order_relaxed)) {
     }
   }
-  std::atomic<std::uint32_t> current_{0};
+  std::atomic<std::uint32_t>& current_;
+  std::atomic<std::uint32_t> own_{0};
   std::atomic<std::uint32_t> max_{0};
   std::atomic<std::uint64_t> total_{0};
 };
@@ -91,11 +99,31 @@ struct NodeRuntime {
   ConnectionCount connections;
 };
 
+// The counts of open connections of a pool's members, side by side so that a scan reads 16 in a cache line.
+// Slots are given out and taken back by the control thread.
+class LoadTable {
+ public:
+  static constexpr std::uint32_t kBlock = 64;
+  struct alignas(64) Block {
+    std::array<std::atomic<std::uint32_t>, kBlock> counts{};
+  };
+
+  std::uint32_t allocate();  // the lowest free slot
+  void release(std::uint32_t slot);
+  std::atomic<std::uint32_t>& count(std::uint32_t slot) { return blocks_[slot / kBlock]->counts[slot % kBlock]; }
+  Block& block(std::uint32_t number) { return *blocks_[number]; }
+
+ private:
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::uint64_t> used_;  // a bit per slot, a word per block
+};
+
 struct PoolRuntime {
   PoolRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}
   const std::string name;
   ConnectionCount connections;
   TrafficTable traffic;
+  LoadTable loads;
 };
 
 // What happens to a member's flows now; set by the Builder when the member goes down or comes back.
@@ -104,12 +132,22 @@ enum class FlowsOnDown : std::uint8_t { keep, reject, drop, reselect };
 struct MemberRuntime {
   MemberRuntime(std::uint32_t i, Ipv4Endpoint e, std::shared_ptr<PoolRuntime> p, std::shared_ptr<NodeRuntime> n,
                 unsigned workers)
-      : id(i), endpoint(e), pool(std::move(p)), node(std::move(n)), traffic(workers) {}
+      : id(i),
+        endpoint(e),
+        pool(std::move(p)),
+        node(std::move(n)),
+        slot(pool->loads.allocate()),
+        connections(pool->loads.count(slot)),
+        traffic(workers) {}
+  ~MemberRuntime() { pool->loads.release(slot); }
+  MemberRuntime(const MemberRuntime&) = delete;
+  MemberRuntime& operator=(const MemberRuntime&) = delete;
   // Never used again for another member while the process runs.
   const std::uint32_t id;
   const Ipv4Endpoint endpoint;
   const std::shared_ptr<PoolRuntime> pool;
   const std::shared_ptr<NodeRuntime> node;
+  const std::uint32_t slot;  // in pool->loads
   ConnectionCount connections;
   TrafficTable traffic;
   std::atomic<FlowsOnDown> flows_on_down{FlowsOnDown::keep};
@@ -119,6 +157,12 @@ struct MemberRuntime {
     if (!connections.acquire(limit)) return false;
     acquire_parents();
     return true;
+  }
+  // What every acquire() ends with. The last touch: with the last connection the object may go.
+  void release() {
+    pool->connections.release();
+    node->connections.release();
+    connections.release();
   }
   void acquire_parents() {
     node->connections.acquire(0);

@@ -1,0 +1,21 @@
+// least-connections-member: fewest open connections.
+#include "lb/balance/load_scan.h"
+
+namespace sluice::lb::balance {
+namespace {
+
+float weight(const Member&) { return 1.0f; }
+
+std::unique_ptr<BalanceState> make_state(const Pool& pool, const Tier& tier, unsigned workers) {
+  return std::make_unique<LoadScan>(pool, tier, workers, weight);
+}
+
+const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& request) {
+  return static_cast<LoadScan&>(*tier.balance_state).pick(pool, request);
+}
+
+}  // namespace
+
+const BalanceOps kLeastConnectionsMember{"least-connections-member", make_state, pick};
+
+}  // namespace sluice::lb::balance

@@ -65,7 +65,7 @@ class FlowTable {
     for (std::uint32_t i = 0; i < capacity; ++i) cold_[i].next = i + 1 < capacity ? i + 1 : kNone;
   }
   ~FlowTable() {
-    for (std::uint32_t i = 0; i < capacity_; ++i) wheel_.cancel(cold_[i].timer);
+    for (std::uint32_t i = 0; i < capacity_; ++i) wheel_.cancel(cold_[i]);
   }
   FlowTable(const FlowTable&) = delete;
   FlowTable& operator=(const FlowTable&) = delete;
@@ -122,7 +122,7 @@ class FlowTable {
     cold_[i].in_table = true;
     ++size_;
     push_embryonic(i);
-    wheel_.schedule(cold_[i].timer, deadline);
+    wheel_.schedule(cold_[i], deadline);
     return true;
   }
   void erase(F& flow) {
@@ -130,7 +130,7 @@ class FlowTable {
     assert(cold_[i].in_table);
     index_.erase(flow.keys[0].hash(seed_), i << 1);
     index_.erase(flow.keys[1].hash(seed_), i << 1 | 1);
-    wheel_.cancel(cold_[i].timer);
+    wheel_.cancel(cold_[i]);
     if (cold_[i].embryonic) pop_embryonic(i);
     cold_[i].in_table = false;
     --size_;
@@ -154,7 +154,7 @@ class FlowTable {
     return now - Duration(std::int64_t{ago} << kTickShift);
   }
   // Moves the deadline; needed only when it comes nearer than it was.
-  void reschedule(F& flow, Instant deadline) { wheel_.schedule(cold_[index_of(flow)].timer, deadline); }
+  void reschedule(F& flow, Instant deadline) { wheel_.schedule(cold_[index_of(flow)], deadline); }
   // Calls due(flow) for at most about `budget` flows whose timer fired. It answers with the deadline to wait for, or
   // has erased the flow itself and answers kInstantMax. Returns the number of calls.
   template <typename Due>
@@ -185,8 +185,7 @@ class FlowTable {
   static constexpr unsigned kTickShift = 20;
 
   // What packets of an established flow do not touch.
-  struct Cold {
-    Timer timer;
+  struct Cold : Timer {
     std::uint32_t next = kNone;  // embryonic queue, or list of free slots
     std::uint32_t previous = kNone;
     std::uint32_t uses = 0;
@@ -196,8 +195,7 @@ class FlowTable {
 
   std::uint32_t index_of(const F& flow) const { return static_cast<std::uint32_t>(&flow - flows_.get()); }
   std::uint32_t index_of(const Timer& timer) const {
-    static_assert(offsetof(Cold, timer) == 0);
-    return static_cast<std::uint32_t>(reinterpret_cast<const Cold*>(&timer) - cold_.get());
+    return static_cast<std::uint32_t>(&static_cast<const Cold&>(timer) - cold_.get());
   }
   void push_embryonic(std::uint32_t i) {
     cold_[i].embryonic = true;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <sys/ioctl.h>
@@ -124,7 +123,7 @@ EthdevPort::~EthdevPort() {
   if (started_) rte_eth_dev_stop(ethdev_);
   if (probed_) {
     rte_eth_dev_close(ethdev_);
-    if (!device_.is_pci()) rte_vdev_uninit(device_.name().c_str());
+    if (!device_.is_pci()) rte_eal_hotplug_remove("vdev", device_.name().c_str());
   }
 }
 
@@ -170,7 +169,7 @@ Status EthdevPort::probe() {
   }
   PacketSocketScope sockets;
   const int error = device_.is_pci() ? rte_dev_probe(device_.text().c_str())
-                                     : rte_vdev_init(device_.name().c_str(), device_.arguments().c_str());
+                                     : rte_eal_hotplug_add("vdev", device_.name().c_str(), device_.arguments().c_str());
   packet_sockets_ = sockets.sockets();
   if (error != 0 && !(device_.is_pci() && error == -EEXIST)) {
     return fail("", "DPDK cannot open \"" + device_.text() + "\": " + why(error) +

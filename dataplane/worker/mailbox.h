@@ -38,12 +38,15 @@ class Mailbox {
   }
   // For tasks that will not run any more, once the worker's thread has ended.
   std::size_t abandon() {
-    std::size_t count = collect();
-    for (; !waiting_.empty(); ++count) {
-      const auto task = std::move(waiting_.front());
-      waiting_.pop_front();
+    std::size_t count = 0;
+    const auto finish = [&](std::unique_ptr<Task> task) {
       task->done();
-    }
+      ++count;
+    };
+    while (auto task = out_.pop()) finish(std::move(*task));
+    while (auto task = in_.pop()) finish(std::move(*task));
+    for (; !waiting_.empty(); waiting_.pop_front()) finish(std::move(waiting_.front()));
+    in_flight_ = 0;
     return count;
   }
   std::size_t in_flight() const { return in_flight_ + waiting_.size(); }

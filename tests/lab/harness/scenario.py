@@ -170,6 +170,20 @@ class Lab:
         self.sluice.write_config(self.manifests.directory, **options)
         self.sluice.start()
 
+    @staticmethod
+    def finish(background, timeout=60):
+        """The JSON of a Client.background(): lets it end (closing its input), or ends it after `timeout`."""
+        try:
+            out, _ = background.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            background.kill()
+            background.communicate()
+            raise LabError(f"the client's traffic did not end within {timeout} s") from None
+        try:
+            return json.loads(out.splitlines()[-1])
+        except (IndexError, ValueError):
+            raise LabError(f"the client's traffic ended with {background.returncode} and no result") from None
+
     # ---- the end -------------------------------------------------------------------------------------------------
 
     def lock(self):

@@ -90,6 +90,14 @@ class Sluice:
         except ValueError:
             raise LabError(f"`sluicectl --json {' '.join(words)}` is no JSON: {text[:200]!r}") from None
 
+    def neighbor(self, address):
+        """One BGP neighbour's facts."""
+        return self.json("show", "ip", "bgp", "neighbors", address)["neighbors"][0]
+
+    def members(self, pool):
+        """{"10.244.0.76:80": {...}} of a pool."""
+        return {member["member"]: member for member in self.json("show", "pool", pool)["pools"][0]["members"]}
+
     def running(self):
         return self.process.pid() is not None
 

@@ -119,7 +119,7 @@ def pod_stops(lab, stage):
     for pool, timeout in ((POOL_FAST, 5), (POOL, 30)):
         stage.wait(lambda pool=pool: member not in available(lab, pool), timeout,
                    f"{member} is down in {pool} within its monitor's timeout of {timeout} s")
-    stage.shell(f"{CTL} show member {POOL_FAST} {member}")
+    stage.shell(f"{CTL} show member {POOL_FAST}", lines_max=60)
     for address in (VS_HTTP, VS_SCENARIO):
         result = lab.client.http(f"http://{address}/", 200, 4)
         stage.check(not result["errors"] and pod.name not in result["answers"],

@@ -8,6 +8,7 @@ Called by: lab (the command), demo, every test of this folder. Everything it mak
 earlier run left behind.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -212,6 +213,25 @@ class Lab:
 
     def exists(self):
         return self.lb.exists()
+
+
+@contextlib.contextmanager
+def running_lab(variants=("2019", "2019"), pods=None, sluice=True, bgp=True, **options):
+    """The lab with Sluice in it for the length of a `with`; removed whatever happens."""
+    lab = Lab(variants)
+    try:
+        lab.up()
+        lab.write_manifests(pods)
+        if sluice:
+            lab.start_sluice(**options)
+            if bgp:
+                wait_until(lambda: all(node.established(LB_ADDRESS) for node in lab.nodes), 30,
+                           "the BGP sessions do not come up")
+        yield lab
+    except LabError as error:
+        raise LabError(f"{error}\n{lab.sluice.process.log(15)}") from error
+    finally:
+        lab.down()
 
 
 def end_strangers(namespace):

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness.command import LabError  # noqa: E402
 from harness.node import VARIANTS  # noqa: E402
 from harness.scenario import (LB_ADDRESS, MASTER_ADDRESS, MASTER_PODS, NODE1_ADDRESS, NODE1_PODS,  # noqa: E402
-                              STATE_DIR, VS_BGP_ONLY, VS_HTTP, VS_SCENARIO, Lab)
+                              STATE_DIR, VS_BGP_ONLY, VS_HTTP, VS_SCENARIO, Lab, lock_machine)
 from harness.sluice import build_dir, TOOL  # noqa: E402
 from harness.stage import Stage, paint  # noqa: E402
 
@@ -242,7 +242,7 @@ def main():
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lab = Lab((arguments.variant, arguments.variant))
-    lab.lock()
+    lock_machine()
     if arguments.action == "down":
         lab.down()
         return 0

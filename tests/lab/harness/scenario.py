@@ -40,6 +40,23 @@ ECHO_PORTS = [("echo", 7, "UDP")]
 TRAFFIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "traffic.py")
 
 
+_locks = []
+
+
+def lock_machine():
+    """One lab a machine: a second process gets a clear error. The lock ends with this process, and its daemons do not
+    inherit it (Python's files close on exec)."""
+    if _locks:
+        return
+    os.makedirs("/run/lock", exist_ok=True)
+    lock = open("/run/lock/sluice-lab", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LabError("another process builds, shows or tests the lab right now") from None
+    _locks.append(lock)
+
+
 class Client:
     """A host that opens connections to virtual addresses."""
 
@@ -78,14 +95,13 @@ class Lab:
         self.pods = {address: Pod(state_dir, address) for address in MASTER_PODS + NODE1_PODS}
         self.manifests = kubernetes.Manifests(os.path.join(state_dir, "manifests"))
         self.sluice = Sluice(state_dir, self.lb)
-        self._lock = None
 
     # ---- the network, the nodes and the pods ---------------------------------------------------------------------
 
     def up(self):
         require_root()
         require_programs("ip", "nft", "bird", "birdc", "nginx", "ss", "sysctl")
-        self.lock()
+        lock_machine()
         self.down()
         # World-readable on the way to the pods' pages: nginx's worker is not root.
         os.makedirs(self.state_dir, mode=0o755, exist_ok=True)
@@ -186,18 +202,6 @@ class Lab:
             raise LabError(f"the client's traffic ended with {background.returncode} and no result") from None
 
     # ---- the end -------------------------------------------------------------------------------------------------
-
-    def lock(self):
-        """One lab a machine: a second user gets a clear error. The lock ends with the process."""
-        if self._lock:
-            return
-        os.makedirs("/run/lock", exist_ok=True)
-        self._lock = open("/run/lock/sluice-lab", "w", encoding="ascii")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError("another process builds or tests the lab right now") from None
-        # Daemons of the lab must not inherit the lock: Python's files close on exec, so they do not.
 
     def down(self):
         """Ends every process of the lab by its pid file, then removes the namespaces and the state directory."""

@@ -149,4 +149,23 @@ void add_to_checksum(Packet packet, std::uint32_t offset, std::uint32_t length, 
   for_each_run(packet, offset, length, [&](std::span<std::uint8_t> run) { sum.add(run); });
 }
 
+void trim_front(Packet packet, std::uint32_t n) {
+  packet.mbuf()->pkt_len -= n;
+  for (rte_mbuf* segment = packet.mbuf(); n > 0; segment = segment->next) {
+    const auto cut = static_cast<std::uint16_t>(std::min<std::uint32_t>(n, segment->data_len));
+    segment->data_off = static_cast<std::uint16_t>(segment->data_off + cut);
+    segment->data_len = static_cast<std::uint16_t>(segment->data_len - cut);
+    n -= cut;
+  }
+}
+
+bool may_prepend(Packet packet, std::uint16_t n) {
+  const rte_mbuf* mbuf = packet.mbuf();
+  return RTE_MBUF_DIRECT(mbuf) && rte_mbuf_refcnt_read(mbuf) == 1 && rte_pktmbuf_headroom(mbuf) >= n;
+}
+
+void add_reference(Packet packet) {
+  for (rte_mbuf* segment = packet.mbuf(); segment; segment = segment->next) rte_mbuf_refcnt_update(segment, 1);
+}
+
 }  // namespace sluice::packet

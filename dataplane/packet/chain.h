@@ -28,6 +28,15 @@ inline void trim_padding(Packet packet, std::uint32_t frame_length) {
     truncate(packet, frame_length);
 }
 
+// Cuts `n` bytes off the front, across segments; segments left empty stay in the chain. Precondition: n <= length().
+void trim_front(Packet packet, std::uint32_t n);
+
+// Whether `n` bytes may be written in front of the packet: nobody else holds it, its buffer is its own, and there is
+// room.
+bool may_prepend(Packet packet, std::uint16_t n);
+// One holder more: each of them ends the packet once. Who holds it while is_shared() must not change it.
+void add_reference(Packet packet);
+
 // Copies `out.size()` bytes from `offset` on, across segments. False when there are not so many.
 bool copy_out(Packet packet, std::uint32_t offset, std::span<std::uint8_t> out);
 // Overwrites, across segments. False when the packet is shorter.

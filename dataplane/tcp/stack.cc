@@ -1,0 +1,425 @@
+// Conns of a worker: their slots, the table that finds them, ready and output lists, timers, and the application's
+// calls.
+#include "dataplane/tcp/stack.h"
+
+#include <bit>
+
+#include "dataplane/packet/chain.h"
+#include "dataplane/tcp/segment.h"
+
+namespace sluice::tcp {
+
+std::string_view name_of(State state) {
+  constexpr std::array<std::string_view, 10> kNames{"CLOSED",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED",
+                                                    "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",   "CLOSING",
+                                                    "LAST-ACK",   "TIME-WAIT"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+std::string_view name_of(CloseReason reason) {
+  constexpr std::array<std::string_view, 12> kNames{"none",
+                                                    "finished",
+                                                    "reset by peer",
+                                                    "reset by us",
+                                                    "refused",
+                                                    "connect timed out",
+                                                    "no answer to retransmissions",
+                                                    "idle timeout",
+                                                    "zero window timeout",
+                                                    "FIN wait timeout",
+                                                    "unreachable",
+                                                    "no memory"};
+  return kNames[static_cast<std::size_t>(reason)];
+}
+
+Stack::Stack(Instant now, const Limits& limits, const HashSeed& seed, Network& network, const packet::PacketPool& pool,
+             packet::Drops& drops)
+    : limits_(limits),
+      seed_(seed),
+      start_(now),
+      network_(network),
+      pool_(pool),
+      drops_(drops),
+      wheel_(now, 1ms),
+      chunks_(limits.chunks_max),
+      conns_(std::make_unique<Conn[]>(limits.conns_max)),
+      buckets_(std::bit_ceil(std::size_t{limits.conns_max}), nullptr),
+      challenge_acks_(limits.challenge_acks_per_s, limits.challenge_acks_per_s),
+      resets_(limits.resets_per_s, std::max(limits.resets_per_s / 10, 1U)) {}
+
+Stack::~Stack() {
+  for (std::uint32_t i = 0; i < slots_used_; ++i) {
+    if (conns_[i].state != State::closed || conns_[i].on_ready_list || conns_[i].owner) free_queues(conns_[i]);
+    wheel_.cancel(conns_[i]);
+  }
+}
+
+// ---- slots and the table
+// ---------------------------------------------------------------------------------------------
+
+std::size_t Stack::bucket_of(const Tuple& tuple) const {
+  return hash_tuple(seed_, tuple.local.address, tuple.remote.address, tuple.local.port, tuple.remote.port, 6) &
+         (buckets_.size() - 1);
+}
+
+Conn* Stack::find(const Tuple& tuple) const {
+  Conn* conn = buckets_[bucket_of(tuple)];
+  while (conn && conn->tuple != tuple) conn = conn->hash_next;
+  return conn;
+}
+
+void Stack::link(Conn& conn) {
+  Conn*& head = buckets_[bucket_of(conn.tuple)];
+  conn.hash_next = head;
+  head = &conn;
+  conn.linked = true;
+}
+
+void Stack::unlink(Conn& conn) {
+  if (!conn.linked) return;
+  Conn** place = &buckets_[bucket_of(conn.tuple)];
+  while (*place != &conn) place = &(*place)->hash_next;
+  *place = conn.hash_next;
+  conn.hash_next = nullptr;
+  conn.linked = false;
+}
+
+Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, void* owner) {
+  Conn* conn = free_conns_;
+  if (conn) {
+    free_conns_ = conn->hash_next;
+  } else if (slots_used_ < limits_.conns_max) {
+    conn = &conns_[slots_used_];
+    conn->id = slots_used_++;
+  } else {
+    counters_.no_conn_slot.add();
+    return nullptr;
+  }
+  const std::uint32_t id = conn->id;
+  const std::uint32_t generation = conn->generation + 1;
+  std::destroy_at(conn);
+  std::construct_at(conn);
+  conn->id = id;
+  conn->generation = generation;
+  conn->tuple = tuple;
+  conn->options = &options;
+  conn->owner = owner;
+  conn->last_received = conn->last_sent = now;
+  conn->ts_offset = timestamp_offset(tuple);
+  conn->iss = initial_sequence(now, tuple);
+  conn->snd_una = conn->snd_nxt = conn->snd_end = conn->iss;
+  conn->congestion.algorithm = options.congestion;
+  link(*conn);
+  ++conns_in_use_;
+  return conn;
+}
+
+// The slot is free once it is on no list and nobody owns it.
+void Stack::destroy(Conn& conn) {
+  wheel_.cancel(conn);
+  free_queues(conn);
+  unlink(conn);
+  conn.owner = nullptr;
+  conn.hash_next = free_conns_;
+  free_conns_ = &conn;
+  --conns_in_use_;
+}
+
+void Stack::free_chunk(Chunk* chunk) {
+  if (chunk->packet) {
+    drops_.consume(chunk->packet);
+    chunk->packet = {};
+  }
+  chunks_.release(chunk);
+}
+
+void Stack::free_queues(Conn& conn) {
+  for (ChunkList* list : {&conn.send_queue, &conn.receive_queue, &conn.reorder_queue})
+    while (Chunk* chunk = list->pop_front()) free_chunk(chunk);
+  conn.first_unsent = nullptr;
+}
+
+// ---- lists and timers
+// ------------------------------------------------------------------------------------------------
+
+void Stack::notify(Conn& conn, std::uint8_t events) {
+  if (conn.owner_released) return;
+  conn.events |= events;
+  if (conn.on_ready_list) return;
+  conn.on_ready_list = true;
+  conn.ready_next = nullptr;
+  (ready_tail_ ? ready_tail_->ready_next : ready_head_) = &conn;
+  ready_tail_ = &conn;
+}
+
+Conn* Stack::take_ready() {
+  Conn* conn = ready_head_;
+  if (!conn) return nullptr;
+  ready_head_ = conn->ready_next;
+  if (!ready_head_) ready_tail_ = nullptr;
+  conn->on_ready_list = false;
+  return conn;
+}
+
+void Stack::want_output(Conn& conn) {
+  if (conn.on_output_list) return;
+  conn.on_output_list = true;
+  conn.output_next = output_head_;
+  output_head_ = &conn;
+}
+
+void Stack::flush(Instant now) {
+  while (Conn* conn = output_head_) {
+    output_head_ = conn->output_next;
+    conn->on_output_list = false;
+    if (conn->state != State::closed) output(now, *conn);
+    if (conn->state == State::closed && conn->owner_released && !conn->on_ready_list) destroy(*conn);
+  }
+}
+
+// Schedules the conn's one timer at its earliest deadline. A later deadline leaves the timer as it is: it fires, finds
+// nothing due and is scheduled anew, which is far cheaper than moving it with every segment.
+void Stack::arm(Conn& conn) {
+  Instant at = std::min({conn.retransmit_at, conn.delayed_ack_at, conn.reorder_at, conn.state_at});
+  if (conn.state == State::established || conn.state == State::close_wait || conn.state == State::fin_wait_1) {
+    if (conn.options->idle_timeout > 0s) at = std::min(at, conn.last_received + conn.options->idle_timeout);
+    if (conn.options->keepalive_interval > 0s)
+      at = std::min(at, std::max(conn.last_received, conn.last_sent) + conn.options->keepalive_interval);
+  }
+  if (at == kInstantMax || (conn.is_scheduled() && conn.timer_at <= at)) return;
+  wheel_.schedule(conn, at);
+  conn.timer_at = at;
+}
+
+void Stack::set_retransmit(Conn& conn, Instant at, Conn::Retransmit kind) {
+  conn.retransmit_at = at;
+  conn.retransmit_kind = kind;
+}
+
+void Stack::on_timers(Instant now, std::size_t work_max) {
+  wheel_.expire(now, work_max, [&](Timer& timer) {
+    Conn& conn = static_cast<Conn&>(timer);
+    conn.timer_at = kInstantMax;
+    if (conn.state == State::closed) return;
+    if (now >= conn.state_at) return on_state_timeout(now, conn);
+    if (now >= conn.delayed_ack_at) {
+      conn.delayed_ack_at = kInstantMax;
+      conn.ack_now = true;
+      counters_.delayed_acks.add();
+      want_output(conn);
+    }
+    if (now >= conn.reorder_at) {
+      conn.reorder_at = kInstantMax;
+      on_reorder_timeout(now, conn);
+    }
+    if (now >= conn.retransmit_at) on_retransmit_deadline(now, conn);
+    if (conn.state != State::closed) on_idle(now, conn);
+    if (conn.state != State::closed) arm(conn);
+  });
+}
+
+void Stack::on_state_timeout(Instant now, Conn& conn) {
+  conn.state_at = kInstantMax;
+  switch (conn.state) {
+    case State::syn_sent:
+      return finish(now, conn, CloseReason::connect_timeout);
+    case State::syn_received:
+      return finish(now, conn, CloseReason::connect_timeout);
+    case State::time_wait:
+      return finish(now, conn, CloseReason::finished);
+    default:
+      output_reset(now, conn);
+      return finish(now, conn, CloseReason::fin_wait_timeout);
+  }
+}
+
+// Keepalive probes and the idle timeout: RFC 9293 section 3.8.4.
+void Stack::on_idle(Instant now, Conn& conn) {
+  if (conn.state != State::established && conn.state != State::close_wait && conn.state != State::fin_wait_1) return;
+  const Options& options = *conn.options;
+  if (options.idle_timeout > 0s && now - conn.last_received >= options.idle_timeout) {
+    output_reset(now, conn);
+    return finish(now, conn, CloseReason::idle_timeout);
+  }
+  const Instant active = std::max(conn.last_received, conn.last_sent);
+  if (options.keepalive_interval > 0s && now - active >= options.keepalive_interval && conn.flight() == 0) {
+    counters_.keepalives.add();
+    output_ack(now, conn, conn.snd_una - 1);
+  }
+}
+
+// ---- states
+// ----------------------------------------------------------------------------------------------------------
+
+void Stack::enter(Conn& conn, State state) {
+  if (conn.state == State::syn_received) --half_open_;
+  if (state == State::syn_received) ++half_open_;
+  conn.state = state;
+}
+
+// The conn is over: it leaves the table at once, so that its tuple can be used again.
+void Stack::finish(Instant, Conn& conn, CloseReason reason) {
+  if (conn.state == State::closed) return;
+  enter(conn, State::closed);
+  conn.close_reason = reason;
+  unlink(conn);
+  wheel_.cancel(conn);
+  while (Chunk* chunk = conn.send_queue.pop_front()) free_chunk(chunk);
+  while (Chunk* chunk = conn.reorder_queue.pop_front()) free_chunk(chunk);
+  conn.first_unsent = nullptr;
+  notify(conn, kClosed);
+  if (conn.owner_released) want_output(conn);  // flush() frees it
+}
+
+// ---- the application's calls
+// -----------------------------------------------------------------------------------------
+
+Conn* Stack::connect(Instant now, const Tuple& tuple, const Options& options, void* owner) {
+  if (find(tuple)) return nullptr;
+  Conn* conn = allocate(now, tuple, options, owner);
+  if (!conn) return nullptr;
+  Chunk* syn = chunks_.allocate();
+  if (!syn) {
+    counters_.no_chunk.add();
+    destroy(*conn);
+    return nullptr;
+  }
+  counters_.connects.add();
+  enter(*conn, State::syn_sent);
+  conn->rcv_wscale = scale_for(options);
+  conn->snd_wnd = 1;  // the SYN
+  conn->congestion.cwnd = options.mss_max;
+  conn->state_at = now + options.connect_timeout;
+  syn->syn = true;
+  queue_chunk(*conn, syn);
+  want_output(*conn);
+  arm(*conn);
+  return conn;
+}
+
+bool Stack::send(Instant, Conn& conn, packet::Packet payload) {
+  if (!conn.can_send()) return false;
+  const std::uint32_t length = payload.length();
+  assert(length > 0);
+  Chunk* chunk = chunks_.allocate();
+  if (!chunk) {
+    counters_.no_chunk.add();
+    return false;
+  }
+  chunk->packet = payload;
+  chunk->length = length;
+  chunk->push = true;
+  queue_chunk(conn, chunk);
+  want_output(conn);
+  return true;
+}
+
+// Behind what is queued already. Longer than a segment: output splits it when its turn comes.
+void Stack::queue_chunk(Conn& conn, Chunk* chunk) {
+  chunk->seq = conn.snd_end;
+  conn.snd_end += chunk->span();
+  conn.send_queue.push_back(chunk);
+  if (!conn.first_unsent) conn.first_unsent = chunk;
+}
+
+std::uint32_t Stack::send_room(Conn& conn) const {
+  const std::uint32_t used = conn.send_queue.bytes();
+  const std::uint32_t room = used >= conn.options->send_buffer_bytes ? 0 : conn.options->send_buffer_bytes - used;
+  if (room == 0) conn.window_was_full = true;
+  return room;
+}
+
+packet::Packet Stack::receive(Conn& conn) {
+  Chunk* chunk = conn.receive_queue.pop_front();
+  if (!chunk) return {};
+  const packet::Packet packet = chunk->packet;
+  chunk->packet = {};
+  chunks_.release(chunk);
+  window_opened(conn);
+  return packet;
+}
+
+void Stack::consume(Conn& conn, std::uint32_t n) {
+  while (n > 0) {
+    Chunk* chunk = conn.receive_queue.front();
+    assert(chunk);
+    if (chunk->length <= n) {
+      n -= chunk->length;
+      conn.receive_queue.erase(chunk);
+      free_chunk(chunk);
+      continue;
+    }
+    packet::trim_front(chunk->packet, n);
+    chunk->seq += n;
+    chunk->length -= n;
+    conn.receive_queue.adjust(-static_cast<std::int32_t>(n));
+    n = 0;
+  }
+  window_opened(conn);
+}
+
+// The application took bytes: say so when the window we offered has become small and would now grow by two segments or
+// half the buffer (RFC 9293 section 3.8.6.2.2, receiver's silly window avoidance).
+void Stack::window_opened(Conn& conn) {
+  if (conn.state != State::established && conn.state != State::fin_wait_1 && conn.state != State::fin_wait_2) return;
+  const std::uint32_t offered = conn.rcv_adv > conn.rcv_nxt ? conn.rcv_adv - conn.rcv_nxt : 0;
+  const std::uint32_t window = receive_window(conn);
+  const std::uint32_t step =
+      std::min<std::uint32_t>(2U * conn.options->mss_max, conn.options->receive_buffer_bytes / 2);
+  if (window < offered + step) return;
+  // While the peer has room for a flight the next ACK is soon enough.
+  if (offered >= std::min<std::uint32_t>(conn.options->receive_buffer_bytes / 2, 16U * conn.options->mss_max)) return;
+  conn.ack_now = true;
+  want_output(conn);
+}
+
+void Stack::close(Instant now, Conn& conn) {
+  switch (conn.state) {
+    case State::syn_sent:
+      return finish(now, conn, CloseReason::finished);
+    case State::syn_received:
+    case State::established:
+    case State::close_wait:
+      break;
+    default:
+      return;  // closing already
+  }
+  if (conn.fin_queued) return;
+  if (Chunk* last = conn.send_queue.back(); last && !last->sent() && last->length > 0) {
+    last->fin = true;  // leaves with the last bytes
+    conn.snd_end += 1;
+  } else {
+    Chunk* fin = chunks_.allocate();
+    if (!fin) {
+      counters_.no_chunk.add();
+      return abort(now, conn, CloseReason::no_memory);
+    }
+    fin->fin = true;
+    queue_chunk(conn, fin);
+  }
+  conn.fin_queued = true;
+  if (conn.state != State::syn_received)
+    enter(conn, conn.state == State::established ? State::fin_wait_1 : State::last_ack);
+  want_output(conn);
+}
+
+void Stack::abort(Instant now, Conn& conn, CloseReason reason) {
+  if (conn.state == State::closed) return;
+  if (conn.state != State::syn_sent && conn.state != State::time_wait) output_reset(now, conn);
+  finish(now, conn, reason);
+}
+
+void Stack::release(Instant now, Conn& conn) {
+  conn.owner = nullptr;
+  conn.owner_released = true;
+  conn.events = 0;
+  if (conn.state == State::closed) {
+    want_output(conn);  // flush() frees it
+    return;
+  }
+  // Unread bytes would be lost: RFC 9293 section 3.10.4 with RFC 2525 section 2.17 asks for a RST then.
+  if (!conn.receive_queue.empty()) return abort(now, conn);
+  close(now, conn);
+}
+
+}  // namespace sluice::tcp

@@ -122,7 +122,7 @@ ProbeIo::Impl::Impl(Loop& l, Engine& e, ProbeIoOptions o, OnChange change)
       on_change(std::move(change)),
       alarm(l, [this] { tick(); }),
       poller(l.context(), epoll_create1(EPOLL_CLOEXEC)),
-      ports{options.source_port_first, options.source_port_last},
+      ports(SourcePorts::of(options.source_port_first, options.source_port_last)),
       echo_id(static_cast<std::uint16_t>(std::random_device{}())) {}
 
 // ---- driving the engine

@@ -31,7 +31,7 @@ struct ProbeIoOptions {
   // The self IP that probes of this destination leave from; asked at each attempt. Absent or nullopt: the kernel
   // chooses.
   std::function<std::optional<Ipv4Address>(Ipv4Address destination)> source_for;
-  std::uint16_t source_port_first = 61440;  // IP_LOCAL_PORT_RANGE, or explicit binds on kernels before 6.3
+  std::uint16_t source_port_first = 61440;  // see SourcePorts in probe_socket.h
   std::uint16_t source_port_last = 65535;
 };
 

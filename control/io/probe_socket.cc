@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include "dataplane/wire/checksum.h"
@@ -23,6 +24,7 @@ using monitors::CloseReason, monitors::Transport;
 constexpr int IP_LOCAL_PORT_RANGE = 51;  // linux/in.h since 6.3; Debian 12's headers are older
 #endif
 constexpr int kExplicitBindTries = 64;
+constexpr int kConnectTries = 8;  // a port may be in TIME_WAIT towards this very member
 
 int set_option(int fd, int level, int name, int value) { return setsockopt(fd, level, name, &value, sizeof value); }
 
@@ -49,8 +51,6 @@ int bind_to_next_port(int fd, Ipv4Address source, SourcePorts& ports) {
   return error;
 }
 
-// The port range first: the kernel (since 6.3) picks the port at connect(), where it knows the whole four-tuple, so
-// that few ports serve many destinations. Older kernels: ports one after the other.
 int bind_source(int fd, std::optional<Ipv4Address> source, SourcePorts& ports) {
   // SO_REUSEADDR lets sockets to different members share a port (UDP, and explicit TCP binds).
   if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0) return errno;
@@ -85,15 +85,7 @@ std::span<const std::uint8_t> icmp_of(std::span<const std::uint8_t> packet) {
 
 constexpr std::size_t kEchoHeader = 8;
 
-}  // namespace
-
-void UniqueFd::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
-OpenedSocket open_probe_socket(Transport transport, Ipv4Endpoint to, std::optional<Ipv4Address> source,
-                               SourcePorts& ports) {
+OpenedSocket open_once(Transport transport, Ipv4Endpoint to, std::optional<Ipv4Address> source, SourcePorts& ports) {
   OpenedSocket opened;
   const int type = transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
   UniqueFd fd(socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -109,13 +101,39 @@ OpenedSocket open_probe_socket(Transport transport, Ipv4Endpoint to, std::option
   }
   opened.error = bind_source(fd.get(), source, ports);
   if (opened.error != 0) return opened;
+  opened.bound = true;
   const sockaddr_in remote = to_sockaddr(to.address, to.port);
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), sizeof remote) != 0 && errno != EINPROGRESS) {
     opened.error = errno;
     opened.refused_at_once = errno == ECONNREFUSED || errno == ECONNRESET;
     return opened;
   }
+  opened.error = 0;
   opened.fd = std::move(fd);
+  return opened;
+}
+
+}  // namespace
+
+void UniqueFd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+SourcePorts SourcePorts::of(std::uint16_t first, std::uint16_t last) {
+  std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
+  unsigned low = 0, high = 0;
+  const bool fits = file >> low >> high && low <= first && last <= high;
+  return {first, last, 0, fits};
+}
+
+OpenedSocket open_probe_socket(Transport transport, Ipv4Endpoint to, std::optional<Ipv4Address> source,
+                               SourcePorts& ports) {
+  OpenedSocket opened;
+  for (int i = 0; i < kConnectTries; ++i) {
+    opened = open_once(transport, to, source, ports);
+    if (opened.fd || opened.error != EADDRNOTAVAIL || !opened.bound) break;
+  }
   return opened;
 }
 

@@ -37,16 +37,23 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+// Where source ports come from. The kernel can choose within a socket's own range (IP_LOCAL_PORT_RANGE, since 6.3), but
+// it silently ignores one that is not inside net.ipv4.ip_local_port_range, whose default ends at 60999. Unless the
+// range fits, ports are bound one after the other.
 struct SourcePorts {
   std::uint16_t first = 61440, last = 65535;
-  std::uint16_t next = 0;  // of explicit binds, on kernels without IP_LOCAL_PORT_RANGE
-  bool kernel_chooses = true;
+  std::uint16_t next = 0;  // of explicit binds: the last one used
+  bool kernel_chooses = false;
+
+  // Looks at this network namespace's range.
+  static SourcePorts of(std::uint16_t first, std::uint16_t last);
 };
 
 // A non-blocking socket bound and connected (TCP: connecting) to `to`. On failure: no descriptor, and errno's value.
 struct OpenedSocket {
   UniqueFd fd;
   int error = 0;
+  bool bound = false;            // it was connect() that failed
   bool refused_at_once = false;  // the error came from the network, not from here
 };
 OpenedSocket open_probe_socket(monitors::Transport transport, Ipv4Endpoint to, std::optional<Ipv4Address> source,

@@ -52,12 +52,19 @@ std::string_view Engine::Impl::monitor_name(const TargetState& target, std::uint
 std::string Engine::Impl::target_reason(const TargetState& target) const {
   if (target.probes_count == 0) return "no monitor is assigned";
   std::string reason;
-  unsigned named = 0, left_out = 0, passed = 0;
-  const bool up = target.health == Health::up;
+  unsigned named = 0, left_out = 0, passed = 0, checking = 0;
+  for (std::uint32_t i = 0; i < target.probes_count; ++i) {
+    const Health health = probes[target_probes[target.probes_first + i]].verdict.health();
+    passed += health == Health::up;
+    checking += health == Health::checking;
+  }
+  const std::uint32_t at_least = groups[target.group].at_least;
+  const std::uint32_t needed = at_least == 0 ? target.probes_count : at_least;
+  const bool stands = target.health != Health::checking && passed < needed && passed + checking >= needed;
+  const bool up = target.health == Health::up && !stands;
   for (std::uint32_t i = 0; i < target.probes_count; ++i) {
     const Probe& probe = probes[target_probes[target.probes_first + i]];
     const bool passes = probe.verdict.health() == Health::up;
-    passed += passes;
     if (passes != up) continue;
     if (named == kReasonsMax) {
       ++left_out;
@@ -66,7 +73,7 @@ std::string Engine::Impl::target_reason(const TargetState& target) const {
     reason += fmt::format("{}{}: {}", named++ == 0 ? "" : "; ", monitor_name(target, i), probe_reason(probe));
   }
   if (left_out > 0) reason += fmt::format("; and {} more", left_out);
-  const std::uint32_t at_least = groups[target.group].at_least;
+  if (stands) reason = "the last verdict stands until the new monitors have theirs. " + reason;
   if (at_least != 0 && target.probes_count > 1) {
     reason = fmt::format("{} of {} monitors pass, {} needed. {}", passed, target.probes_count, at_least, reason);
   }

@@ -162,9 +162,9 @@ TEST_F(ProbeIoTest, HttpIsUpAndComesFromTheSelfIpAndThePortRange) {
   EXPECT_EQ(changes_.at(1).health, Health::up);
   EXPECT_TRUE(server_->seen.starts_with("GET / HTTP/1.1\r\n"));
   EXPECT_EQ(probes_.stats().sockets, 0U) << "keep-alive is not waited out";
-  run_for(500ms);
-  EXPECT_GE(server_->accepted_count, 4);
-  EXPECT_LE(server_->accepted_count, 9);
+  const Instant start = now();
+  ASSERT_TRUE(run_until([&] { return server_->accepted_count >= 6; }));
+  EXPECT_GE(now() - start, 350ms) << "at least four intervals of 100 ms lie between the second and the sixth";
 }
 
 TEST_F(ProbeIoTest, ASlowServerInPieces) {
@@ -174,7 +174,9 @@ TEST_F(ProbeIoTest, ASlowServerInPieces) {
     read_some(server, fd);
     if (server.accepted_count == 1 && sent < static_cast<int>(answer.size())) write_all(fd, {&answer[sent++], 1});
   });
-  watch(monitor(), server_->endpoint());
+  Monitor m = monitor();
+  m.timeout = 60s;
+  watch(m, server_->endpoint());
   ASSERT_TRUE(await(Health::up)) << reason();
   EXPECT_EQ(sent, static_cast<int>(answer.size()));
 }
@@ -203,7 +205,7 @@ TEST_F(ProbeIoTest, AServerThatNeverAnswers) {
   server_ = std::make_unique<Server>(SOCK_STREAM, [](Server& server, int fd) { read_some(server, fd); });
   watch(monitor(), server_->endpoint());
   ASSERT_TRUE(await(Health::down));
-  EXPECT_NE(reason().find("no answer in 700 ms"), std::string::npos) << reason();
+  EXPECT_NE(reason().find("no answer in "), std::string::npos) << reason();
 }
 
 TEST_F(ProbeIoTest, HalfAnAnswerAndGarbage) {
@@ -234,7 +236,7 @@ TEST_F(ProbeIoTest, ABacklogThatIsFullTimesOut) {
   }
   watch(monitor(), endpoint_of(local));
   ASSERT_TRUE(await(Health::down));
-  EXPECT_NE(reason().find("connect timed out after 700 ms"), std::string::npos) << reason();
+  EXPECT_NE(reason().find("connect timed out after "), std::string::npos) << reason();
   EXPECT_EQ(probes_.stats().sockets, engine_.stats().in_flight);
 }
 
@@ -288,10 +290,10 @@ TEST_F(ProbeIoTest, RunningOutOfDescriptorsIsNoVerdict) {
   getrlimit(RLIMIT_NOFILE, &limit);
   const rlimit none{.rlim_cur = 3, .rlim_max = limit.rlim_max};
   setrlimit(RLIMIT_NOFILE, &none);
-  run_for(1500ms);
+  run_for(1s);  // longer than the timeout
+  EXPECT_TRUE(run_until([&] { return engine_.stats().local_errors > 5; }));
   setrlimit(RLIMIT_NOFILE, &limit);
   EXPECT_EQ(engine_.status(1)->health, Health::up);
-  EXPECT_GT(engine_.stats().local_errors, 5U);
   const auto successes = engine_.stats().successes;
   EXPECT_TRUE(run_until([&] { return engine_.stats().successes > successes; })) << "and it recovers";
 }

@@ -42,8 +42,16 @@ LogLevel level_of(int level) {
   return level <= static_cast<int>(RTE_LOG_INFO) ? LogLevel::info : LogLevel::debug;
 }
 
+// What net_tap says at every start on a kernel without the multiq qdisc, and without secondary processes.
+bool is_harmless(std::string_view line) {
+  constexpr std::string_view kHarmless[] = {"qdisc kind is unknown", "multiq qdisc", "Disabling rte flow support",
+                                            "req to secondary"};
+  return std::ranges::any_of(kHarmless, [&](auto part) { return line.find(part) != std::string_view::npos; });
+}
+
 void emit(LogState& state, LogLevel level, const std::string& line) {
   if (line.empty()) return;
+  if (is_harmless(line)) level = LogLevel::debug;
   if (level == LogLevel::error) state.last_error = line;
   if (state.callback) {
     state.callback(level, line);

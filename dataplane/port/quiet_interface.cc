@@ -107,6 +107,25 @@ int delete_table(mnl_socket* socket, const std::string& interface) {
   return batch.send(socket);
 }
 
+bool table_exists(const std::string& interface) {
+  mnl_socket* socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+  if (socket == nullptr) return false;
+  alignas(8) std::array<char, 8192> buffer{};
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
+  message->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE;
+  message->nlmsg_flags = NLM_F_REQUEST;
+  static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)))->nfgen_family = NFPROTO_NETDEV;
+  mnl_attr_put_strz(message, NFTA_TABLE_NAME, table_name(interface).c_str());
+  bool found = false;
+  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0 &&
+      mnl_socket_sendto(socket, message, message->nlmsg_len) > 0) {
+    const auto size = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
+    found = size > 0 && mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), 0, 0, nullptr, nullptr) >= 0;
+  }
+  mnl_socket_close(socket);
+  return found;
+}
+
 mnl_socket* open_nft() {
   mnl_socket* socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
   if (socket != nullptr && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
@@ -211,7 +230,7 @@ Status QuietInterface::drop_ingress() {
   if (error == 0) return {};
   mnl_socket_close(nft_);
   nft_ = nullptr;
-  if (error == EEXIST)
+  if (error == EEXIST || table_exists(options_.interface))
     return fail(place, "is in use by another Sluice (nftables table " + table_name(options_.interface) + ")");
   return fail(place, std::string("cannot make the kernel ignore it (nftables netdev chain): ") + std::strerror(error) +
                          permission_hint(error));

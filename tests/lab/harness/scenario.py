@@ -8,6 +8,7 @@ Called by: lab (the command), demo, every test of this folder. Everything it mak
 earlier run left behind.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -37,6 +38,23 @@ VS_SCENARIO, VS_HTTP, VS_BGP_ONLY = "172.16.40.80", "172.16.40.81", "172.16.99.9
 HTTP_PORTS = [("http", 80, "TCP")]
 ECHO_PORTS = [("echo", 7, "UDP")]
 TRAFFIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "traffic.py")
+
+
+_locks = []
+
+
+def lock_machine():
+    """One lab a machine: a second process gets a clear error. The lock ends with this process, and its daemons do not
+    inherit it (Python's files close on exec)."""
+    if _locks:
+        return
+    os.makedirs("/run/lock", exist_ok=True)
+    lock = open("/run/lock/sluice-lab", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LabError("another process builds, shows or tests the lab right now") from None
+    _locks.append(lock)
 
 
 class Client:
@@ -77,14 +95,13 @@ class Lab:
         self.pods = {address: Pod(state_dir, address) for address in MASTER_PODS + NODE1_PODS}
         self.manifests = kubernetes.Manifests(os.path.join(state_dir, "manifests"))
         self.sluice = Sluice(state_dir, self.lb)
-        self._lock = None
 
     # ---- the network, the nodes and the pods ---------------------------------------------------------------------
 
     def up(self):
         require_root()
         require_programs("ip", "nft", "bird", "birdc", "nginx", "ss", "sysctl")
-        self.lock()
+        lock_machine()
         self.down()
         # World-readable on the way to the pods' pages: nginx's worker is not root.
         os.makedirs(self.state_dir, mode=0o755, exist_ok=True)
@@ -170,19 +187,21 @@ class Lab:
         self.sluice.write_config(self.manifests.directory, **options)
         self.sluice.start()
 
-    # ---- the end -------------------------------------------------------------------------------------------------
-
-    def lock(self):
-        """One lab a machine: a second user gets a clear error. The lock ends with the process."""
-        if self._lock:
-            return
-        os.makedirs("/run/lock", exist_ok=True)
-        self._lock = open("/run/lock/sluice-lab", "w", encoding="ascii")
+    @staticmethod
+    def finish(background, timeout=60):
+        """The JSON of a Client.background(): lets it end (closing its input), or ends it after `timeout`."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError("another process builds or tests the lab right now") from None
-        # Daemons of the lab must not inherit the lock: Python's files close on exec, so they do not.
+            out, _ = background.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            background.kill()
+            background.communicate()
+            raise LabError(f"the client's traffic did not end within {timeout} s") from None
+        try:
+            return json.loads(out.splitlines()[-1])
+        except (IndexError, ValueError):
+            raise LabError(f"the client's traffic ended with {background.returncode} and no result") from None
+
+    # ---- the end -------------------------------------------------------------------------------------------------
 
     def down(self):
         """Ends every process of the lab by its pid file, then removes the namespaces and the state directory."""
@@ -198,6 +217,25 @@ class Lab:
 
     def exists(self):
         return self.lb.exists()
+
+
+@contextlib.contextmanager
+def running_lab(variants=("2019", "2019"), pods=None, sluice=True, bgp=True, **options):
+    """The lab with Sluice in it for the length of a `with`; removed whatever happens."""
+    lab = Lab(variants)
+    try:
+        lab.up()
+        lab.write_manifests(pods)
+        if sluice:
+            lab.start_sluice(**options)
+            if bgp:
+                wait_until(lambda: all(node.established(LB_ADDRESS) for node in lab.nodes), 30,
+                           "the BGP sessions do not come up")
+        yield lab
+    except LabError as error:
+        raise LabError(f"{error}\n{lab.sluice.process.log(15)}") from error
+    finally:
+        lab.down()
 
 
 def end_strangers(namespace):

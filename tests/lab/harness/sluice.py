@@ -17,29 +17,24 @@ CONFIG = """# Sluice in the lab: one port, one self IP, two Calico nodes as BGP 
 engine:
   workers: {workers}
   hugepages: false
-  memory_mb: 256
-  packet_buffers: 8192
+  memory: 256MB
+  packet-buffers: 16384
 ports:
-- name: int_vlan
-  device: "{device}"
-self_ips:
-- address: 172.16.40.202/24
-  port: int_vlan
+  int_vlan: {{device: "{device}"}}
+self-ips:
+- {{address: 172.16.40.202/24, port: int_vlan}}
 routes:
-- prefix: 0.0.0.0/0
-  gateways: [172.16.40.254]
+- {{prefix: default, gateway: 172.16.40.254}}
 bgp:
-  local_as: 64512
-  router_id: 172.16.40.202
+  local-as: 64512
+  router-id: 172.16.40.202
   neighbors:
-  - address: 172.16.40.199
-    remote_as: 64512
-  - address: 172.16.40.198
-    remote_as: 64512
-admin:
-  socket: {socket}
+  - {{address: 172.16.40.199, remote-as: 64512, description: k8s-master{neighbor}}}
+  - {{address: 172.16.40.198, remote-as: 64512, description: k8s-node1{neighbor}}}
 manifests: {manifests}
-"""
+kubernetes: {{namespaces: [default], partition: k8s, pool-member-type: cluster}}
+admin: {{socket: {socket}, prometheus: "127.0.0.1:9100"}}
+{extra}"""
 
 
 def build_dir():
@@ -63,8 +58,10 @@ class Sluice:
         self.socket = os.path.join(state_dir, "sluiced.sock")
         self.process = Process(state_dir, "sluiced")
 
-    def write_config(self, manifests, device="net_af_packet0,iface=int0", workers=1, text=None):
-        text = text or CONFIG.format(device=device, workers=workers, socket=self.socket, manifests=manifests)
+    def write_config(self, manifests, device="net_af_packet0,iface=int0", workers=1, neighbor="", extra="", text=None):
+        """sluice.yaml: `neighbor` is added to both BGP neighbours (", hold-time: 9s"), `extra` at the end."""
+        text = text or CONFIG.format(device=device, workers=workers, socket=self.socket, manifests=manifests,
+                                     neighbor=neighbor, extra=extra)
         with open(self.config_file, "w", encoding="utf-8") as file:
             file.write(text)
 
@@ -89,6 +86,14 @@ class Sluice:
             return json.loads(text)
         except ValueError:
             raise LabError(f"`sluicectl --json {' '.join(words)}` is no JSON: {text[:200]!r}") from None
+
+    def neighbor(self, address):
+        """One BGP neighbour's facts."""
+        return self.json("show", "ip", "bgp", "neighbors", address)["neighbors"][0]
+
+    def members(self, pool):
+        """{"10.244.0.76:80": {...}} of a pool."""
+        return {member["member"]: member for member in self.json("show", "pool", pool)["pools"][0]["members"]}
 
     def running(self):
         return self.process.pid() is not None

@@ -51,7 +51,8 @@ class Tree:
             names = done.stdout.decode().split("\0")
         else:
             names = [os.path.relpath(os.path.join(folder, name), root)
-                     for folder, _, files in os.walk(root) for name in files]
+                     for folder, _, files in os.walk(root) for name in files
+                     if not re.search(r"(^|/)(build[^/]+|__pycache__|\.git)(/|$)", os.path.relpath(folder, root))]
         self.files = sorted(name for name in names if name and os.path.isfile(os.path.join(root, name)))
 
     def text(self, path):

@@ -68,9 +68,12 @@ class Reassembly {
     std::vector<Piece> pieces;   // by offset; capacity reserved once
   };
 
-  Entry* find(const Key& key);
-  Entry* insert(Instant now, const Key& key);
-  std::optional<DropReason> add(Entry& entry, packet::Packet packet, const wire::Layers& layers);
+  enum class Added : std::uint8_t { kept, duplicate, bad };
+
+  std::size_t home_of(const Key& key) const;
+  std::size_t slot_of(const Key& key) const;
+  Entry* find_or_insert(Instant now, const Key& key);
+  Added add(Entry& entry, packet::Packet packet, const wire::Layers& layers);
   packet::Packet assemble(Entry& entry);
   void give_up(Entry& entry, DropReason reason);
   void release(Entry& entry);

@@ -20,20 +20,6 @@ struct IcmpLimits {
   std::uint32_t echoes_burst = 1000;
 };
 
-// One per worker.
-struct IcmpLimiter {
-  explicit IcmpLimiter(const IcmpLimits& limits)
-      : errors(limits.errors_per_second, limits.errors_burst), echoes(limits.echoes_per_second, limits.echoes_burst) {}
-  TokenBucket errors;
-  TokenBucket echoes;
-};
-
-// Turns an echo request (layers.kind icmp, type 8, whole) into its reply, in place, of any length and any number of
-// segments: addresses swapped, TTL 255, same DSCP, checksums right. Nullopt: done, `layers` is that of the reply;
-// else the reason to drop it for (wrong checksum, rate limit, broadcast or group destination); the caller drops.
-std::optional<DropReason> make_echo_reply(Instant now, IcmpLimiter& limiter, packet::Packet packet,
-                                          wire::Layers& layers);
-
 struct IcmpError {
   std::uint8_t type = wire::kIcmpUnreachable;
   std::uint8_t code = 0;
@@ -55,12 +41,38 @@ struct IcmpError {
 // packet to a broadcast or group address of link or IP, or one whose source is no single host.
 bool may_send_error(const wire::Layers& offending, const LocalAddresses& local);
 
-// A new packet (Ethernet header left blank) from `source` to the sender of `offending`, quoting as much of it as 576
-// bytes hold (RFC 1812 §4.3.2.3); false when it must not be sent, the rate limit holds it back, or the pool is empty.
-// `offending` must be as it was received and stays the caller's. A wrong source: LocalAddresses::source_for(rx port,
-// offender).
-packet::Packet make_icmp_error(Instant now, IcmpLimiter& limiter, const packet::PacketPool& pool,
-                               const LocalAddresses& local, packet::Packet offending, const wire::Layers& layers,
-                               Ipv4Address source, const IcmpError& error);
+// One per worker.
+class Icmp {
+ public:
+  struct Context {
+    const LocalAddresses& local;
+    const packet::PacketPool& pool;
+    packet::Drops& drops;  // counts what is made here
+  };
+  Icmp(const IcmpLimits& limits, const Context& context);
+
+  // Turns an echo request (layers.kind icmp, type 8, without padding) into its reply, in place, of any length and any
+  // number of segments: addresses swapped, TTL 255, DSCP as it was, checksums right. Nullopt: done, and `layers` is
+  // that of the reply. Else the reason for the caller to drop it (wrong checksum, group destination, rate limit).
+  std::optional<DropReason> reply_to_echo(Instant now, packet::Packet packet, wire::Layers& layers);
+
+  // A new packet (14 bytes for Ethernet left blank in front) from `source` to the sender of the offending one, quoting
+  // as much of it as 576 bytes hold (RFC 1812 §4.3.2.3); false when none must be sent, the rate limit holds it back
+  // (counted in errors_limited), or the pool is empty. `offending` is as it was received and stays the caller's. What
+  // to take as source: the address it was sent to if that is ours, else LocalAddresses::source_for(rx port, its
+  // sender).
+  packet::Packet make_error(Instant now, packet::Packet offending, const wire::Layers& layers, Ipv4Address source,
+                            const IcmpError& error);
+
+  std::uint64_t errors_sent() const { return errors_sent_.get(); }
+  std::uint64_t errors_limited() const { return errors_limited_.get(); }
+  std::uint64_t echoes_answered() const { return echoes_answered_.get(); }
+
+ private:
+  Context context_;
+  TokenBucket error_bucket_;
+  TokenBucket echo_bucket_;
+  Counter errors_sent_, errors_limited_, echoes_answered_;
+};
 
 }  // namespace sluice::ip

@@ -18,8 +18,6 @@
 // (announcements, conflicts). Tested by: tests/dataplane/ip/neighbor_test.cc
 #pragma once
 
-#include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -121,18 +119,19 @@ class NeighborTable {
 
   // Retries, ageing; bounded work. Call once a turn.
   void expire(Instant now);
-  Instant next_deadline() const { return timers_.next_deadline(); }
+  Instant next_deadline() const;
 
   // ---- from the control side, by Task
 
-  // Sends gratuitous ARP for an address that came up (twice, a second apart, on its port or on all network ports).
+  // Sends gratuitous ARP for an address that came up: twice, a second apart, on its port or on all network ports; from
+  // expire(), at most 32 a call.
   void announce(Instant now, const LocalAddress& address);
   // What another worker learned: confirms an entry, or makes one.
   void learn(Instant now, const NeighborEvent& event);
   // An entry that neither ages nor changes. Fails when the table is full or the MAC is a group address.
   Status set_permanent(Instant now, packet::PortId port, Ipv4Address address, const MacAddress& mac);
   // Forgets an entry (its packets are dropped); false when there is none.
-  bool erase(Instant now, packet::PortId port, Ipv4Address address);
+  bool erase(packet::PortId port, Ipv4Address address);
   // Answers every ARP request on this port with its MAC: for the host port, where we are the kernel's only neighbor.
   void set_answer_all(packet::PortId port, bool on) { answer_all_[port] = on; }
 
@@ -144,57 +143,81 @@ class NeighborTable {
   std::size_t queued() const { return queued_; }
 
  private:
-  // One cache line is what the packet path touches.
+  static constexpr std::uint32_t kEnd = UINT32_MAX;
+  static constexpr std::size_t kEventsMax = 1024;
+
+  // The first cache line is all that the packet path touches.
   struct alignas(64) Entry : Timer {
-    wire::EthernetRewrite rewrite;  // 16 bytes
+    wire::EthernetRewrite rewrite;
     Instant used{};
     packet::PortId port = packet::kNoPort;
     NeighborState state = NeighborState::incomplete;
-    bool usable = false;
+    bool usable = false;  // reachable, stale, probe or permanent
     bool live = false;
-    std::uint8_t requests = 0;
+    std::uint8_t requests = 0;  // sent since the state began
     Ipv4Address address;
     Instant confirmed{};
+    std::uint32_t queue_head = kEnd;
+    std::uint32_t queue_tail = kEnd;
     std::uint32_t queue_count = 0;
-    std::vector<packet::Packet> queue;  // capacity reserved once
   };
-  struct Announcement : Timer {
+  // A packet that waits; all queues are lists in one array.
+  struct Waiting {
+    packet::Packet packet;
+    std::uint32_t next = kEnd;
+  };
+  struct Announcement {
+    Instant due;
     LocalAddress address;
   };
-
-  static constexpr std::size_t kEventsMax = 1024;
+  enum class Learning : std::uint8_t { by_need, by_hearsay };  // hearsay makes no entry in use go
 
   NeighborIndex index_of(const Entry& entry) const { return static_cast<NeighborIndex>(&entry - entries_.get()); }
   std::size_t home_of(packet::PortId port, Ipv4Address address) const;
+  std::size_t slot_of(packet::PortId port, Ipv4Address address) const;
   NeighborIndex find(packet::PortId port, Ipv4Address address) const;
-  NeighborIndex insert(Instant now, packet::PortId port, Ipv4Address address);
-  bool evict_one(Instant now);
+  Entry* insert(Instant now, packet::PortId port, Ipv4Address address, Learning learning);
+  bool evict_one(Learning learning);
   void remove(Entry& entry, DropReason reason);
+  void unindex(const Entry& entry);
+
   void start_incomplete(Instant now, Entry& entry);
   void start_probe(Instant now, Entry& entry);
+  void start_failed(Instant now, Entry& entry);
+  void start_aging(Instant now, Entry& entry);
   void confirm(Instant now, Entry& entry, const MacAddress& mac);
-  void make_unusable(Entry& entry);
   void on_timer(Instant now, Entry& entry);
-  void request(const Entry& entry, bool unicast);
-  void send_arp(packet::PortId port, const MacAddress& to, const wire::ArpPacket& arp, Counter& counter);
-  void send_announcement(const LocalAddress& address, packet::PortId only);
-  void flush_queue(Instant now, Entry& entry);
+  void ask_again(Instant now, Entry& entry);
+
+  packet::Packet dequeue(Entry& entry);
+  void flush_queue(Entry& entry);
   void drop_queue(Entry& entry, DropReason reason);
-  bool handle(Instant now, packet::PortId port, const wire::ArpPacket& arp, DropReason& reason);
-  void note_conflict(Instant now, packet::PortId port, const LocalAddress& address);
+
+  // True: it did something.
+  bool handle(Instant now, packet::PortId port, const wire::ArpPacket& arp);
+  void answer(packet::PortId port, const wire::ArpPacket& request);
+  void send_request(const Entry& entry);
+  void send_announcement(const LocalAddress& address);
+  bool send_arp(packet::PortId port, const MacAddress& to, const wire::ArpPacket& arp);
+  void run_announcements(Instant now);
   void push_event(const NeighborEvent& event);
 
   const NeighborLimits limits_;
   const HashSeed seed_;
-  Context context_;
+  const Context context_;
   std::unique_ptr<Entry[]> entries_;
   std::vector<NeighborIndex> free_;
   std::vector<NeighborIndex> index_;  // open addressing by (port, address), at most half full
+  std::vector<Waiting> waiting_;
+  std::uint32_t waiting_free_ = kEnd;
   std::size_t live_ = 0;
   std::size_t queued_ = 0;
+  std::uint32_t clock_hand_ = 0;  // where eviction looks next
   TimerWheel timers_;
   TokenBucket defend_bucket_{1, 4};
   std::array<bool, packet::kPortsMax> answer_all_{};
+  std::vector<Announcement> announcements_[2];  // first and second ones; each in order of time
+  std::size_t announcements_done_[2] = {0, 0};
   std::vector<NeighborEvent> events_;  // a ring
   std::size_t events_head_ = 0;
   std::size_t events_count_ = 0;

@@ -112,7 +112,8 @@ class IpOutput {
   bool place_ethernet(packet::Packet packet, std::uint8_t l3_offset);
   void complete_checksums(packet::Packet packet, const packet::PortInfo& port, const TransmitSpec& spec, bool offload);
   void push(Instant now, packet::Packet frame, const Hop& hop);
-  void transmit_fragments(Instant now, packet::Packet packet, const Hop& hop, const TransmitSpec& spec);
+  template <typename Push>
+  void cut(packet::Packet packet, const packet::PortInfo& port, const TransmitSpec& spec, Push push_piece);
 
   Context context_;
   std::vector<packet::Packet> pieces_;

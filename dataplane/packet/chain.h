@@ -52,6 +52,9 @@ bool is_shared(Packet packet);
 // A new packet that holds these bytes, chained when they are more than a buffer; false when the pool is empty.
 Packet from_bytes(const PacketPool& pool, std::span<const std::uint8_t> bytes);
 
+// Gives back a packet that was never counted as generated (a half-made one); all others end in Drops or TxSink.
+inline void discard(Packet packet) { rte_pktmbuf_free(packet.mbuf()); }
+
 // Hangs `tail` behind `head`, which takes it over. False (nothing changed) when the chain would be too long.
 bool append_chain(Packet head, Packet tail);
 

@@ -47,6 +47,11 @@ class Drops {
     consumed_.add();
     rte_pktmbuf_free(packet.mbuf());
   }
+  // Packets that became part of another one (fragments of a reassembled packet): counted, not freed.
+  void count_consumed(std::uint64_t n) { consumed_.add(n); }
+  // Packets that began here instead of being received: rx + generated = tx + drops + consumed (+ those that wait).
+  void count_generated(std::uint64_t n = 1) { generated_.add(n); }
+  std::uint64_t generated() const { return generated_.get(); }
   const DropCounters& counters() const { return counters_; }
   DropCounters& counters() { return counters_; }
   std::uint64_t consumed() const { return consumed_.get(); }
@@ -54,6 +59,7 @@ class Drops {
  private:
   DropCounters counters_;
   Counter consumed_;
+  Counter generated_;
 };
 
 // A pool of packet buffers. Bufs are 2,048 bytes of data behind 128 of headroom.

@@ -35,13 +35,13 @@ void LoadTable::release(std::uint32_t slot) { used_[slot / kBlock] &= ~(std::uin
 
 std::shared_ptr<VirtualServerRuntime> Registry::virtual_server(const std::string& name) {
   auto& slot = virtual_servers_[name];
-  if (!slot) slot = std::make_shared<VirtualServerRuntime>(name, workers_);
+  if (!slot) slot = std::make_shared<VirtualServerRuntime>(next_id_++, name, workers_);
   return slot;
 }
 
 std::shared_ptr<PoolRuntime> Registry::pool(const std::string& name) {
   auto& slot = pools_[name];
-  if (!slot) slot = std::make_shared<PoolRuntime>(name, workers_);
+  if (!slot) slot = std::make_shared<PoolRuntime>(name);
   return slot;
 }
 
@@ -54,8 +54,7 @@ std::shared_ptr<NodeRuntime> Registry::node(Ipv4Address address) {
 std::shared_ptr<MemberRuntime> Registry::member(const std::string& pool_name, Ipv4Endpoint endpoint) {
   auto& slot = members_[MemberKey{pool_name, endpoint}];
   if (!slot) {
-    slot =
-        std::make_shared<MemberRuntime>(next_member_id_++, endpoint, pool(pool_name), node(endpoint.address), workers_);
+    slot = std::make_shared<MemberRuntime>(next_id_++, endpoint, pool(pool_name), node(endpoint.address), workers_);
   }
   return slot;
 }
@@ -66,12 +65,23 @@ std::size_t Registry::collect() {
   const auto unused = [](const auto& entry) {
     return entry.second.use_count() == 1 && entry.second->connections.current() == 0;
   };
-  std::size_t freed = 0;
-  freed += std::erase_if(members_, unused);
+  for (const auto& entry : members_) {
+    if (unused(entry)) entry.second->pool->retired += entry.second->traffic.sum();
+  }
+  std::size_t freed = std::erase_if(members_, unused);
   freed += std::erase_if(pools_, unused);
   freed += std::erase_if(nodes_, unused);
   freed += std::erase_if(virtual_servers_, unused);
   return freed;
+}
+
+Traffic Registry::pool_traffic(const std::string& pool_name) const {
+  Traffic sum;
+  if (const auto found = pools_.find(pool_name); found != pools_.end()) sum = found->second->retired;
+  for (auto at = members_.lower_bound({pool_name, {}}); at != members_.end() && at->first.pool == pool_name; ++at) {
+    sum += at->second->traffic.sum();
+  }
+  return sum;
 }
 
 std::size_t Registry::size() const { return virtual_servers_.size() + pools_.size() + nodes_.size() + members_.size(); }

@@ -119,10 +119,10 @@ class LoadTable {
 };
 
 struct PoolRuntime {
-  PoolRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}
+  explicit PoolRuntime(std::string n) : name(std::move(n)) {}
   const std::string name;
   ConnectionCount connections;
-  TrafficTable traffic;
+  Traffic retired;  // of members that are freed; control thread only (see Registry::pool_traffic)
   LoadTable loads;
 };
 
@@ -175,7 +175,9 @@ struct MemberRuntime {
 };
 
 struct VirtualServerRuntime {
-  VirtualServerRuntime(std::string n, unsigned workers) : name(std::move(n)), traffic(workers) {}
+  VirtualServerRuntime(std::uint32_t i, std::string n, unsigned workers)
+      : id(i), name(std::move(n)), traffic(workers) {}
+  const std::uint32_t id;  // never used again
   const std::string name;
   ConnectionCount connections;
   TrafficTable traffic;
@@ -200,6 +202,8 @@ class Registry {
   // Frees what no snapshot refers to any more and no flow is open on; call after a snapshot was freed, and now and
   // then while flows of removed members end. Returns how many it freed.
   std::size_t collect();
+  // Of all members that the pool has and had.
+  Traffic pool_traffic(const std::string& pool_name) const;
   std::size_t size() const;
 
  private:
@@ -209,7 +213,7 @@ class Registry {
     friend auto operator<=>(const MemberKey&, const MemberKey&) = default;
   };
   unsigned workers_;
-  std::uint32_t next_member_id_ = 1;
+  std::uint32_t next_id_ = 1;
   std::map<std::string, std::shared_ptr<VirtualServerRuntime>> virtual_servers_;
   std::map<std::string, std::shared_ptr<PoolRuntime>> pools_;
   std::map<Ipv4Address, std::shared_ptr<NodeRuntime>> nodes_;

@@ -1,0 +1,68 @@
+// Tests of compile: the model's values arrive in the snapshot, verdicts count, errors name the place.
+#include "control/config/compile.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::config {
+namespace {
+
+Config example() {
+  Config config;
+  config.self_ips.push_back({"self", *Ipv4Interface::parse("172.16.40.202/24"), "int_vlan"});
+  Pool pool;
+  pool.name = "web";
+  pool.balance = Balance::least_connections_member;
+  pool.members.push_back({.endpoint = *Ipv4Endpoint::parse("10.244.0.76:80"), .connection_limit = 7});
+  pool.members.push_back({.endpoint = *Ipv4Endpoint::parse("10.244.0.77:80"), .state = MemberState::disabled});
+  pool.monitors = {"http"};
+  config.pools.push_back(pool);
+  VirtualServer vs;
+  vs.name = "default_web";
+  vs.destination = *Ipv4Endpoint::parse("172.16.40.80:80");
+  vs.mode = Mode::http;
+  vs.pool = "web";
+  config.virtual_servers.push_back(vs);
+  config.virtual_addresses.push_back({.address = vs.destination.address, .icmp_echo = IcmpEcho::selective});
+  return config;
+}
+
+struct CompileTest : testing::Test {
+  lb::Registry registry{1};
+  CompileInput input{
+      registry,
+      [](const std::string& name) { return name == "int_vlan" ? std::optional<packet::PortId>(3) : std::nullopt; },
+      {},
+      false};
+};
+
+TEST_F(CompileTest, ValuesArrive) {
+  input.verdict = [](const Pool&, const Member&) { return lb::MonitorVerdict{lb::MonitorStatus::up, false, ""}; };
+  const auto made = compile(Instant{}, example(), input, nullptr);
+  ASSERT_TRUE(made.has_value()) << made.error().text();
+  const lb::Snapshot& snapshot = **made;
+  EXPECT_EQ(snapshot.self_ips()[0].port, 3);
+  const auto* vs = snapshot.find_virtual_server(*Ipv4Address::parse("172.16.40.80"), 80, Protocol::tcp);
+  ASSERT_NE(vs, nullptr);
+  EXPECT_TRUE(vs->served_by_l4);
+  EXPECT_EQ(vs->pool->members[0].connection_limit, 7u);
+  EXPECT_FALSE(vs->pool->members[1].takes_new);
+  EXPECT_EQ(snapshot.virtual_addresses()[0].icmp_echo, IcmpEcho::selective);
+  EXPECT_TRUE(snapshot.virtual_addresses()[0].reachable);
+}
+
+TEST_F(CompileTest, WithoutAVerdictMonitoredMembersAreChecking) {
+  const auto made = compile(Instant{}, example(), input, nullptr);
+  EXPECT_EQ((*made)->pools()[0]->spec.members[0].verdict.status, lb::MonitorStatus::checking);
+  EXPECT_FALSE((*made)->virtual_addresses()[0].reachable);
+}
+
+TEST_F(CompileTest, AnUnknownPortIsAnError) {
+  Config config = example();
+  config.self_ips[0].port = "nowhere";
+  const auto made = compile(Instant{}, config, input, nullptr);
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().text(), "self IP self: there is no port \"nowhere\"");
+}
+
+}  // namespace
+}  // namespace sluice::config

@@ -9,22 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "control/bgp/open.h"
 #include "control/bgp/policy.h"
 #include "control/routing/ip_prefix.h"
 #include "dataplane/base/address.h"
 #include "dataplane/base/time.h"
 
 namespace sluice::bgp {
-
-// RFC 9234: our role towards the neighbour.
-enum class Role : std::uint8_t {
-  provider = 0,
-  route_server = 1,
-  route_server_client = 2,
-  customer = 3,
-  peer = 4,
-  none = 255
-};
 
 // Everything that a neighbour of its own, a peer group or a listen range may set.
 struct SessionSettings {

@@ -1,0 +1,307 @@
+// What a neighbour sends: framing, OPEN and collisions, UPDATE into the Rib, ROUTE-REFRESH, NOTIFICATION.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "control/bgp/speaker_impl.h"
+
+namespace sluice::bgp {
+
+void Speaker::Impl::received(Instant now, Peer& peer, const input::Received& input, Outputs& out) {
+  peer.bytes_in += input.bytes.size();
+  peer.last_read = now;
+  auto* conn = peer.find(input.conn);
+  Bytes joined;
+  ByteSpan bytes = input.bytes;
+  if (!conn->input.empty()) {
+    joined = std::move(conn->input);
+    conn->input.clear();
+    joined.insert(joined.end(), bytes.begin(), bytes.end());
+    bytes = joined;
+  }
+  while (conn != nullptr) {
+    auto result = next_frame(bytes, conn->negotiated.message_max());
+    if (std::holds_alternative<NeedMore>(result)) {
+      conn->input.assign(bytes.begin(), bytes.end());
+      return;
+    }
+    if (auto* error = std::get_if<Notification>(&result)) {
+      return event(now, peer, *conn, Event::bgp_header_err, out, std::move(*error));
+    }
+    const auto& frame = std::get<Frame>(result);
+    message(now, peer, *conn, frame, out);
+    bytes = bytes.subspan(frame.message.size());
+    conn = peer.find(input.conn);  // a message may end its connection, or move it to the first place
+  }
+}
+
+void Speaker::Impl::message(Instant now, Peer& peer, Connection& conn, const Frame& frame, Outputs& out) {
+  switch (frame.type) {
+    case MessageType::open:
+      ++peer.in.open;
+      return open_message(now, peer, conn, frame.body, out);
+    case MessageType::update:
+      ++peer.in.update;
+      return update_message(now, peer, conn, frame.body, out);
+    case MessageType::notification:
+      ++peer.in.notification;
+      return notification_message(now, peer, conn, frame.body, out);
+    case MessageType::keepalive:
+      ++peer.in.keepalive;
+      return event(now, peer, conn, Event::keepalive_msg, out);
+    case MessageType::route_refresh:
+      ++peer.in.route_refresh;
+      return refresh_message(now, peer, conn, frame, out);
+  }
+}
+
+void Speaker::Impl::open_message(Instant now, Peer& peer, Connection& conn, ByteSpan body, Outputs& out) {
+  if (conn.state != State::open_sent) return event(now, peer, conn, Event::bgp_open, out);  // an FSM error
+  auto decoded = decode_open(body);
+  if (auto* error = std::get_if<Notification>(&decoded)) {
+    return event(now, peer, conn, Event::bgp_open_msg_err, out, std::move(*error));
+  }
+  auto& open = std::get<OpenMessage>(decoded);
+  auto error = check_open(open, {peer.settings.remote_as, local_as(peer), settings.router_id});
+  std::string detail;
+  if (error && error->subcode == open_error::kPeerAs) {
+    detail = fmt::format("it says AS {}, AS {} is configured", open.as, peer.settings.remote_as);
+  }
+  if (!error && !internal(peer)) {
+    if (auto mismatch = role_mismatch(peer.settings.role, peer.settings.role_strict, open.capabilities.role)) {
+      error = std::move(*mismatch);
+    }
+  }
+  if (error) return event(now, peer, conn, Event::bgp_open_msg_err, out, std::move(*error), detail);
+  conn.negotiated = negotiate(conn.local_open, open);
+  conn.remote_open = std::move(open);
+  const auto id = conn.id;
+  if (!resolve_collision(now, peer, conn, out)) return;
+  auto* winner = peer.find(id);  // it may have moved to the first place
+  event(now, peer, *winner, Event::bgp_open, out);
+}
+
+// RFC 4271 6.8: of two connections the one that the higher identifier has opened lives; equal identifiers (RFC
+// 6286 2.3): the higher AS. An Established one always lives. False: `conn` is gone.
+bool Speaker::Impl::resolve_collision(Instant now, Peer& peer, Connection& conn, Outputs& out) {
+  auto& other = &conn == &peer.conns[0] ? peer.conns[1] : peer.conns[0];
+  if (!other.open()) return true;
+  const auto& theirs = *conn.remote_open;
+  const bool ours_higher =
+      settings.router_id != theirs.identifier ? settings.router_id > theirs.identifier : local_as(peer) > theirs.as;
+  const bool conn_lives = other.state != State::established && conn.outgoing == ours_higher;
+  if (conn.outgoing == other.outgoing && other.state != State::established) {
+    // Two of the same direction: the neighbour has begun anew; the later one is what it knows.
+    event(now, peer, other, Event::open_collision_dump, out);
+    return true;
+  }
+  event(now, peer, conn_lives ? other : conn, Event::open_collision_dump, out);
+  return conn_lives;
+}
+
+void Speaker::Impl::notification_message(Instant now, Peer& peer, Connection& conn, ByteSpan body, Outputs& out) {
+  auto notification = decode_notification(body);
+  const bool bad_version =
+      notification && notification->code == code::kOpen && notification->subcode == open_error::kVersion;
+  event(now, peer, conn, bad_version ? Event::notif_msg_ver_err : Event::notif_msg, out, std::move(notification));
+}
+
+// ---- UPDATE
+
+void Speaker::Impl::update_message(Instant now, Peer& peer, Connection& conn, ByteSpan body, Outputs& out) {
+  if (conn.state != State::established) return event(now, peer, conn, Event::update_msg, out);  // an FSM error
+  DecodeContext context;
+  context.internal = conn.negotiated.internal;
+  context.four_octet_as = conn.negotiated.four_octet_as;
+  context.extended_next_hop = conn.negotiated.extended_next_hop;
+  context.add_path = conn.negotiated.add_path_receive;
+  context.remote_as = peer.settings.remote_as;
+  auto update = decode_update(body, context);
+  peer.discarded_attributes += update.path.discarded;
+  if (update.action() != ErrorAction::none) {
+    peer.last_update_error = update.path.error;
+    if (update.action() != ErrorAction::session_reset) log(out, peer, true, "UPDATE: " + update.path.error);
+  }
+  if (update.action() == ErrorAction::session_reset) {
+    return event(now, peer, conn, Event::update_msg_err, out, std::move(update.path.notification), update.path.error);
+  }
+  event(now, peer, conn, Event::update_msg, out);
+  apply_update(now, peer, conn, update, out);
+  over_prefix_limit(now, peer, out);
+}
+
+void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, const UpdateMessage& update, Outputs& out) {
+  if (update.end_of_rib) return end_of_rib(now, peer, update.end_of_rib_family, out);
+  const auto& negotiated = conn.negotiated;
+  const bool v4 = negotiated.family[index_of(Family::ipv4)];
+  if (v4) withdraw_routes(peer, update.withdrawn, Family::ipv4, out);
+  const auto& unreach = update.path.mp_unreach;
+  if (unreach && unreach->family && negotiated.family[index_of(*unreach->family)]) {
+    withdraw_routes(peer, unreach->nlri, *unreach->family, out);
+  }
+  const bool bad = update.action() == ErrorAction::treat_as_withdraw;
+  if (bad) ++peer.treated_as_withdraw;
+  if (v4 && !update.nlri.empty()) {
+    if (bad) {
+      withdraw_routes(peer, update.nlri, Family::ipv4, out);
+    } else {
+      announce_routes(now, peer, update.nlri, Family::ipv4, update.path.attributes, out);
+    }
+  }
+  const auto& reach = update.path.mp_reach;
+  if (!reach || !reach->family || !negotiated.family[index_of(*reach->family)]) return;
+  if (bad || !reach->next_hop_valid) {
+    withdraw_routes(peer, reach->nlri, *reach->family, out);
+  } else {
+    auto attributes = update.path.attributes;
+    attributes.next_hop = reach->next_hop;
+    announce_routes(now, peer, reach->nlri, *reach->family, attributes, out);
+  }
+}
+
+// RFC 4271 9.1.2, RFC 4456 8, RFC 9234 5: what concerns all routes of the UPDATE.
+bool Speaker::Impl::acceptable(const Peer& peer, const PathAttributes& attributes) const {
+  if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in && !internal(peer)) return false;
+  if (internal(peer) && attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return false;
+  if (attributes.originator_id == settings.router_id) return false;
+  // RFC 4271 5.1.3: a route through ourselves.
+  if (attributes.next_hop.is_v4() ? own_v4.contains(attributes.next_hop.v4().value)
+                                  : own_v6.contains(attributes.next_hop)) {
+    return false;
+  }
+  const auto role = peer.settings.role;
+  if (attributes.only_to_customer && !internal(peer)) {
+    if (role == Role::provider || role == Role::route_server) return false;
+    if (role == Role::peer && *attributes.only_to_customer != peer.settings.remote_as) return false;
+  }
+  return internal(peer) || !peer.settings.require_policy || !peer.settings.import_policy.empty();  // RFC 8212
+}
+
+// What may never be learned, whatever the policy says: the default route, our own addresses, what is not asked for.
+bool Speaker::Impl::prefix_acceptable(const Peer&, const routing::IpPrefix& prefix) const {
+  if (prefix.length == 0) return false;
+  if (prefix.is_v4()) {
+    const auto address = prefix.v4().address;
+    if (address.is_multicast() || address.is_loopback()) return false;
+    if (prefix.length == 32 && own_v4.contains(address.value)) return false;
+  } else if (prefix.v6().address.is_multicast() || (prefix.length == 128 && own_v6.contains(prefix.address))) {
+    return false;
+  }
+  const auto& accept = settings.accept;
+  return accept.empty() ||
+         std::any_of(accept.begin(), accept.end(), [&prefix](const auto& range) { return range.contains(prefix); });
+}
+
+void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Family family,
+                                    const PathAttributes& attributes, Outputs& out) {
+  if (!acceptable(peer, attributes)) {
+    withdraw_routes(peer, nlri, family, out);
+    ++peer.rejected;
+    return;
+  }
+  auto base = attributes;
+  // RFC 8326 4.1: the neighbour is about to go; its routes are used only while there is nothing else.
+  if (base.has_community(community::kGracefulShutdown)) base.local_pref = 0;
+  const bool add_path = peer.conns[0].negotiated.add_path_receive[index_of(family)];
+  const auto now_s = seconds(now);
+  const bool policy = !peer.settings.import_policy.empty();
+  const auto shared = policy ? AttributeId{0} : rib.attributes().intern(base);
+  NlriReader reader(nlri, family, add_path);
+  for (Nlri route; reader.next(route);) {
+    auto id = shared;
+    bool accepted = prefix_acceptable(peer, route.prefix);
+    if (accepted && policy) {
+      auto own = base;
+      accepted = apply(peer.settings.import_policy, route.prefix, own, peer.settings.remote_as);
+      if (accepted) id = rib.attributes().intern(std::move(own));
+    }
+    if (accepted) {
+      rib.update(peer.index, route.prefix, route.path_id, id, now_s, out.routes);
+      if (policy) rib.attributes().release(id);
+    } else {
+      ++peer.rejected;
+      rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
+    }
+  }
+  if (!policy) rib.attributes().release(shared);
+}
+
+// A withdrawal of something unknown is silent: Calico's nodes send such (README.md, fact 6).
+void Speaker::Impl::withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Outputs& out) {
+  NlriReader reader(nlri, family, peer.conns[0].negotiated.add_path_receive[index_of(family)]);
+  for (Nlri route; reader.next(route);) rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
+}
+
+bool Speaker::Impl::over_prefix_limit(Instant now, Peer& peer, Outputs& out) {
+  const auto count = rib.path_count(peer.index);
+  const auto limit = peer.settings.prefixes_max;
+  if (!peer.prefix_warning_given &&
+      std::uint64_t{count} * 100 > std::uint64_t{limit} * peer.settings.prefixes_warn_percent) {
+    peer.prefix_warning_given = true;
+    log(out, peer, true, fmt::format("{} prefixes received, the limit is {}", count, limit));
+  }
+  if (count <= limit || !peer.established()) return false;
+  Notification notification{code::kCease, cease::kMaxPrefixes, {}};
+  Writer data(notification.data);  // RFC 4486 4: family and the limit
+  data.u16(kAfiIpv4);
+  data.u8(kSafiUnicast);
+  data.u32(limit);
+  event(now, peer, peer.conns[0], Event::automatic_stop, out, std::move(notification),
+        fmt::format("more than {} prefixes", limit));
+  const auto restart = peer.settings.prefixes_restart;
+  peer.hold = restart == 0s ? Hold::max_prefixes : Hold::none;
+  peer.idle_hold_deadline = restart == 0s ? kInstantMax : now + restart;
+  peer.refuse_until = restart == 0s ? kInstantMax : now + restart;
+  schedule(peer);
+  return true;
+}
+
+void Speaker::Impl::end_of_rib(Instant now, Peer& peer, Family family, Outputs& out) {
+  peer.end_of_rib_received[index_of(family)] = true;
+  if (peer.restarting) {
+    drop_stale(peer, family);
+    if (rib.stale_count(peer.index) == 0) {
+      peer.restarting = false;
+      peer.stale_deadline = kInstantMax;
+    }
+  }
+  update_deferral(now, out);
+  schedule(peer);
+}
+
+// ---- ROUTE-REFRESH (RFC 2918, RFC 7313)
+
+void Speaker::Impl::refresh_message(Instant now, Peer& peer, Connection& conn, const Frame& frame, Outputs& out) {
+  if (conn.state != State::established) return event(now, peer, conn, Event::route_refresh_msg, out);
+  auto decoded = decode_route_refresh(frame);
+  if (auto* error = std::get_if<Notification>(&decoded)) {
+    // RFC 7313 5: of a message subtype that we do not know, the length is none of our business.
+    if (frame.body.size() > 2 && frame.body[2] > 2) return event(now, peer, conn, Event::keepalive_msg, out);
+    return event(now, peer, conn, Event::route_refresh_msg_err, out, std::move(*error));
+  }
+  event(now, peer, conn, Event::route_refresh_msg, out);
+  const auto& refresh = std::get<RouteRefresh>(decoded);
+  if (refresh.safi != kSafiUnicast || (refresh.afi != kAfiIpv4 && refresh.afi != kAfiIpv6)) return;
+  const auto family = refresh.afi == kAfiIpv4 ? Family::ipv4 : Family::ipv6;
+  if (!conn.negotiated.family[index_of(family)]) return;
+  auto& running = peer.refresh_running[index_of(family)];
+  switch (refresh.kind) {
+    case static_cast<std::uint8_t>(RefreshKind::request):
+      peer.refresh_answer = conn.negotiated.enhanced_refresh;
+      start_sync(peer);
+      return;
+    case static_cast<std::uint8_t>(RefreshKind::begin):
+      // Stale routes of a restart stay with those that are being refreshed: End-of-RIB or EoRR drops both.
+      running = true;
+      rib.retire(peer.index, family, Rib::Retire::keep);
+      return;
+    case static_cast<std::uint8_t>(RefreshKind::end):
+      if (running && !peer.restarting) rib.sweep_kept(peer.index, family);
+      running = false;
+      return;
+    default:
+      return;  // RFC 7313 5: unknown subtypes are ignored
+  }
+}
+
+}  // namespace sluice::bgp

@@ -1,0 +1,198 @@
+// PrefixIndex and Slab: the two containers of a routing table of millions: records in chunks, found by prefix.
+//
+// Called by: control/routing, control/bgp. Runs on: control thread. Tested by:
+// tests/control/routing/prefix_index_test.cc
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "control/routing/ip_prefix.h"
+
+namespace sluice::routing {
+
+// Records with dense numbers 1..; never moved, so growth costs no copy; freed ones are used again. 0 means none.
+template <typename T>
+class Slab {
+ public:
+  static constexpr std::uint32_t kChunk = 4096;
+
+  std::uint32_t create() {
+    ++used_;
+    if (free_ != 0) {
+      const auto id = free_;
+      std::memcpy(&free_, &(*this)[id], sizeof free_);
+      (*this)[id] = T{};
+      return id;
+    }
+    if (top_ % kChunk == 0) chunks_.push_back(std::make_unique<T[]>(kChunk));
+    return ++top_;
+  }
+  void destroy(std::uint32_t id) {
+    static_assert(sizeof(T) >= sizeof(std::uint32_t) && std::is_trivially_destructible_v<T>);
+    T& record = (*this)[id];
+    std::memcpy(static_cast<void*>(&record), &free_, sizeof free_);
+    free_ = id;
+    --used_;
+  }
+  T& operator[](std::uint32_t id) { return chunks_[(id - 1) / kChunk][(id - 1) % kChunk]; }
+  const T& operator[](std::uint32_t id) const { return chunks_[(id - 1) / kChunk][(id - 1) % kChunk]; }
+  std::uint32_t size() const { return used_; }
+  std::uint32_t top() const { return top_; }  // no number is above it
+
+ private:
+  std::vector<std::unique_ptr<T[]>> chunks_;
+  std::uint32_t free_ = 0, used_ = 0, top_ = 0;
+};
+
+// A prefix in 8 or 17 bytes, as a key.
+struct KeyV4 {
+  std::uint32_t address = 0;
+  std::uint8_t length = 0;
+  bool used = false;
+  static KeyV4 of(const IpPrefix& p) { return {p.address.v4().value, p.length, true}; }
+  IpPrefix prefix() const { return Ipv4Prefix{Ipv4Address{address}, length}; }
+  std::uint32_t hash() const {
+    const std::uint64_t x = (std::uint64_t{address} << 8 | length) * 0x9e3779b97f4a7c15;
+    return static_cast<std::uint32_t>(x >> 32);
+  }
+  friend bool operator==(const KeyV4&, const KeyV4&) = default;
+};
+struct KeyV6 {
+  std::array<std::uint8_t, 16> address{};
+  std::uint8_t length = 0;
+  bool used = false;
+  static KeyV6 of(const IpPrefix& p) { return {p.address.v6().bytes, p.length, true}; }
+  IpPrefix prefix() const { return Ipv6Prefix{Ipv6Address{address}, length}; }
+  std::uint32_t hash() const {
+    std::uint64_t a = 0, b = 0;
+    std::memcpy(&a, address.data(), 8);
+    std::memcpy(&b, address.data() + 8, 8);
+    const std::uint64_t x = (a ^ (b * 0xff51afd7ed558ccd) ^ length) * 0x9e3779b97f4a7c15;
+    return static_cast<std::uint32_t>((x ^ x >> 29) >> 16);
+  }
+  friend bool operator==(const KeyV6&, const KeyV6&) = default;
+};
+
+// Open addressing over a slab of records {key, payload}: 8 bytes a slot, so a miss rarely touches a record.
+template <typename Key, typename Payload>
+class KeyTable {
+ public:
+  struct Record {
+    Key key;
+    Payload payload;
+  };
+
+  std::uint32_t find(const Key& key) const {
+    if (slots_.empty()) return 0;
+    const auto hash = key.hash();
+    for (std::size_t i = hash & mask_;; i = (i + 1) & mask_) {
+      const auto& slot = slots_[i];
+      if (slot.id == 0) return 0;
+      if (slot.hash == hash && records_[slot.id].key == key) return slot.id;
+    }
+  }
+  // Precondition: not there.
+  std::uint32_t insert(const Key& key) {
+    if ((records_.size() + 1) * 5 > slots_.size() * 4) grow();
+    const auto id = records_.create();
+    records_[id].key = key;
+    place({key.hash(), id});
+    return id;
+  }
+  void erase(std::uint32_t id) {
+    std::size_t hole = slot_of(id);
+    // Closes the gap, so that no tombstones slow later searches.
+    for (std::size_t i = (hole + 1) & mask_; slots_[i].id != 0; i = (i + 1) & mask_) {
+      const std::size_t home = slots_[i].hash & mask_;
+      if (((i - home) & mask_) >= ((i - hole) & mask_)) {
+        slots_[hole] = slots_[i];
+        hole = i;
+      }
+    }
+    slots_[hole] = {};
+    records_[id].key.used = false;
+    records_.destroy(id);
+    if (records_.size() == 0) slots_.assign(kSlotsMin, {}), mask_ = kSlotsMin - 1;
+  }
+  Record& operator[](std::uint32_t id) { return records_[id]; }
+  const Record& operator[](std::uint32_t id) const { return records_[id]; }
+  std::uint32_t size() const { return records_.size(); }
+  std::uint32_t top() const { return records_.top(); }
+
+ private:
+  static constexpr std::size_t kSlotsMin = 16;
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t id = 0;
+  };
+  std::size_t slot_of(std::uint32_t id) const {
+    std::size_t i = records_[id].key.hash() & mask_;
+    while (slots_[i].id != id) i = (i + 1) & mask_;
+    return i;
+  }
+  void place(Slot slot) {
+    std::size_t i = slot.hash & mask_;
+    while (slots_[i].id != 0) i = (i + 1) & mask_;
+    slots_[i] = slot;
+  }
+  void grow() {
+    std::vector<Slot> old(slots_.empty() ? kSlotsMin : slots_.size() * 2);
+    old.swap(slots_);
+    mask_ = slots_.size() - 1;
+    for (const auto& slot : old) {
+      if (slot.id != 0) place(slot);
+    }
+  }
+  Slab<Record> records_;
+  std::vector<Slot> slots_;
+  std::size_t mask_ = 0;
+};
+
+// Both families in one: numbers of IPv6 records have the top bit set. 0: none.
+template <typename Payload>
+class PrefixIndex {
+ public:
+  static constexpr std::uint32_t kV6 = 0x80000000;
+
+  std::uint32_t find(const IpPrefix& prefix) const {
+    if (prefix.is_v4()) return v4_.find(KeyV4::of(prefix));
+    const auto id = v6_.find(KeyV6::of(prefix));
+    return id == 0 ? 0 : id | kV6;
+  }
+  std::uint32_t find_or_insert(const IpPrefix& prefix) {
+    if (const auto id = find(prefix)) return id;
+    return prefix.is_v4() ? v4_.insert(KeyV4::of(prefix)) : v6_.insert(KeyV6::of(prefix)) | kV6;
+  }
+  void erase(std::uint32_t id) { (id & kV6) != 0 ? v6_.erase(id & ~kV6) : v4_.erase(id); }
+  Payload& operator[](std::uint32_t id) { return (id & kV6) != 0 ? v6_[id & ~kV6].payload : v4_[id].payload; }
+  const Payload& operator[](std::uint32_t id) const {
+    return (id & kV6) != 0 ? v6_[id & ~kV6].payload : v4_[id].payload;
+  }
+  IpPrefix prefix(std::uint32_t id) const {
+    return (id & kV6) != 0 ? v6_[id & ~kV6].key.prefix() : v4_[id].key.prefix();
+  }
+  std::size_t size() const { return std::size_t{v4_.size()} + v6_.size(); }
+  // Walks in slices: the next number in use after `after` (0: from the start); 0: the end. Numbers freed or made
+  // meanwhile are met or not; none in use all the time is missed.
+  std::uint32_t next(std::uint32_t after) const {
+    if ((after & kV6) == 0) {
+      for (auto id = after + 1; id <= v4_.top(); ++id) {
+        if (v4_[id].key.used) return id;
+      }
+      after = kV6;
+    }
+    for (auto id = (after & ~kV6) + 1; id <= v6_.top(); ++id) {
+      if (v6_[id].key.used) return id | kV6;
+    }
+    return 0;
+  }
+
+ private:
+  KeyTable<KeyV4, Payload> v4_;
+  KeyTable<KeyV6, Payload> v6_;
+};
+
+}  // namespace sluice::routing

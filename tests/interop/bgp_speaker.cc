@@ -1,0 +1,174 @@
+// bgp_speaker: the BGP speaker, its transport and the routing table on plain kernel sockets, for tests against other
+// daemons.
+//
+//   bgp_speaker --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199 [--password X] …
+//
+// Reads commands from stdin, one a line, and prints the answer followed by a line "."; prints events as they happen:
+//   announce PREFIX | withdraw PREFIX | neighbors | json-ish facts of ADDRESS | routes | bgp | summary | clear A |
+//   refresh A | shutdown TEXT | updates
+//
+// Called by: tests/interop/bgp*. Runs on: its own process.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "control/io/bgp_transport.h"
+
+namespace {
+
+using namespace sluice;
+
+Instant now() { return instant_ns(std::chrono::steady_clock::now().time_since_epoch() / 1ns); }
+
+void say(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+std::string text_of(const routing::RouteInfo& r) {
+  std::string out = fmt::format("{} {}{} [{}/{}]", code_of(r.source), r.prefix.text(), r.selected ? "" : " (unused)", r.distance,
+                                r.metric);
+  for (const auto& hop : r.hops) {
+    out += hop.gateway.is_zero() ? " directly connected" : " via " + hop.gateway.text();
+    out += hop.interface.empty() ? " inactive" : ", " + hop.interface;
+  }
+  return out;
+}
+
+struct Program {
+  boost::asio::io_context context;
+  routing::RoutingTable table;
+  bgp::Speaker speaker{table};
+  bgp::SpeakerSettings settings;
+  std::unique_ptr<io::BgpTransport> transport;
+  boost::asio::posix::stream_descriptor in{context, ::dup(0)};
+  boost::asio::streambuf buffer;
+  std::uint64_t updates = 0;
+
+  void start() {
+    io::BgpTransport::Hooks hooks;
+    hooks.now = now;
+    hooks.routes_changed = [this] {
+      while (table.has_updates()) updates += table.take_updates(65536).size();
+    };
+    hooks.event = [](const bgp::Output& output) {
+      if (const auto* up = std::get_if<bgp::output::SessionUp>(&output)) say("event up " + up->peer.text());
+      if (const auto* down = std::get_if<bgp::output::SessionDown>(&output)) {
+        say("event down " + down->peer.text() + ": " + down->reason);
+      }
+      if (const auto* log = std::get_if<bgp::output::Log>(&output)) say("log " + log->peer.text() + ": " + log->text);
+    };
+    transport = std::make_unique<io::BgpTransport>(context, speaker, table, hooks);
+    for (const auto& error : transport->configure(settings)) say("error " + error.text());
+    say("ready");
+    read();
+  }
+
+  void read() {
+    boost::asio::async_read_until(in, buffer, '\n', [this](boost::system::error_code error, std::size_t) {
+      if (error) return context.stop();
+      std::istream stream(&buffer);
+      std::string line;
+      std::getline(stream, line);
+      command(line);
+      read();
+    });
+  }
+
+  void command(const std::string& line) {
+    std::istringstream words(line);
+    std::string verb, word;
+    words >> verb >> word;
+    const auto prefix = routing::IpPrefix::parse(word);
+    const auto address = IpAddress::parse(word);
+    if (verb == "announce" && prefix) transport->announce(*prefix, {});
+    if (verb == "withdraw" && prefix) transport->withdraw(*prefix);
+    if (verb == "clear" && address) transport->clear(*address);
+    if (verb == "refresh" && address) say(transport->refresh(*address) ? "sent" : "not sent");
+    if (verb == "neighbors") {
+      for (const auto& facts : speaker.peers(now())) say(text_of(facts));
+    }
+    if (verb == "summary") say(text_of(speaker.summary(now())));
+    if (verb == "bgp") say(bgp::table_text(speaker.paths(now()), settings.router_id, speaker.summary(now()).table_version));
+    if (verb == "path" && prefix) say(bgp::detail_text(speaker.paths(now(), *prefix)));
+    if (verb == "count") say(fmt::format("{} {}", speaker.summary(now()).prefixes, table.size()));
+    if (verb == "routes") {
+      for (const auto& route : table.show(now())) say(text_of(route));
+    }
+    if (verb == "shutdown") transport->shutdown(word, [this] { context.stop(); });
+    say(".");
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("BGP speaker for interoperability tests");
+  std::uint32_t as = 64512, remote_as = 0;
+  std::string id, interface = "eth0", password;
+  std::vector<std::string> selves, neighbors, ranges;
+  bool passive = false, ipv6 = false, add_path = false, restarting = false;
+  unsigned ttl_security = 0, hold = 90, port = 179, restart_time = 120, prefixes_max = 2000000;
+  app.add_option("--as", as);
+  app.add_option("--remote-as", remote_as);
+  app.add_option("--id", id)->required();
+  app.add_option("--self", selves)->required();
+  app.add_option("--neighbor", neighbors);
+  app.add_option("--listen-range", ranges);
+  app.add_option("--password", password);
+  app.add_option("--ttl-security", ttl_security);
+  app.add_option("--hold", hold);
+  app.add_option("--port", port);
+  app.add_option("--restart-time", restart_time);
+  app.add_option("--maximum-prefix", prefixes_max);
+  app.add_flag("--passive", passive);
+  app.add_flag("--ipv6", ipv6);
+  app.add_flag("--add-path", add_path);
+  app.add_flag("--restarting", restarting);
+  CLI11_PARSE(app, argc, argv);
+
+  Program program;
+  auto& s = program.settings;
+  s.local_as = as;
+  s.router_id = Ipv4Address::parse(id).value().value;
+  s.listen_port = static_cast<std::uint16_t>(port);
+  s.graceful_restart_time = std::chrono::seconds(restart_time);
+  s.restarting = restarting;
+  program.table.set_interface(0, interface, true);
+  for (const auto& self : selves) {
+    if (const auto v4 = Ipv4Interface::parse(self)) {
+      program.table.add_connected(*v4, 0, now());
+      s.self_ips.push_back({v4->address, v4->length});
+    } else {
+      const auto slash = self.find('/');
+      s.self_ips.push_back({Ipv6Address::parse(self.substr(0, slash)).value(),
+                            static_cast<std::uint8_t>(std::stoi(self.substr(slash + 1)))});
+    }
+  }
+  bgp::SessionSettings session;
+  session.remote_as = remote_as == 0 ? as : remote_as;
+  session.password = password;
+  session.passive = passive;
+  session.ttl_security = ttl_security;
+  session.hold_time = std::chrono::seconds(hold);
+  session.keepalive = session.hold_time / 3;
+  session.ipv6_unicast = ipv6;
+  session.add_path_receive = session.add_path_send = add_path;
+  session.prefixes_max = prefixes_max;
+  for (const auto& n : neighbors) s.neighbors.push_back({IpAddress::parse(n).value(), true, session});
+  for (const auto& r : ranges) s.listen_ranges.push_back({routing::IpPrefix::parse(r).value(), session});
+  program.start();
+  program.context.run();
+  return 0;
+}

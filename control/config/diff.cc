@@ -53,16 +53,26 @@ std::string identity(const Node& item) {
   return item.items[0].text;
 }
 
+// Elements of a list by their identity.
+std::unordered_map<std::string, const Node*> index(const Node* list) {
+  std::unordered_map<std::string, const Node*> out;
+  if (list == nullptr) return out;
+  for (const auto& item : list->items) out.emplace(identity(item), &item);
+  return out;
+}
+
+// Compares complete trees; `sparse` is the same place in the tree of `after` without defaults, from which what was
+// added is shown.
 class Comparison {
  public:
   std::vector<Change> changes;
 
-  void compare(const std::string& path, const Node& before, const Node& after) {
+  void compare(const std::string& path, const Node& before, const Node& after, const Node* sparse) {
     if (before == after) return;
     if (before.is_map() && after.is_map())
-      compare_maps(path, before, after);
+      compare_maps(path, before, after, sparse);
     else if (is_list_of_maps(before) || is_list_of_maps(after))
-      compare_lists(path, before, after);
+      compare_lists(path, before, after, sparse);
     else
       add(Change::Kind::changed, path, &before, &after);
   }
@@ -84,16 +94,20 @@ class Comparison {
     return path.empty() ? key : path + '.' + key;
   }
 
-  void compare_maps(const std::string& path, const Node& before, const Node& after) {
-    std::unordered_map<std::string_view, const Node*> old;
+  void compare_maps(const std::string& path, const Node& before, const Node& after, const Node* sparse) {
+    std::unordered_map<std::string_view, const Node*> old, shown;
     for (std::size_t i = 0; i < before.keys.size(); ++i) old.emplace(before.keys[i], &before.items[i]);
+    for (std::size_t i = 0; sparse != nullptr && i < sparse->keys.size(); ++i)
+      shown.emplace(sparse->keys[i], &sparse->items[i]);
     for (std::size_t i = 0; i < after.keys.size(); ++i) {
       const auto found = old.find(after.keys[i]);
+      const auto show = shown.find(after.keys[i]);
+      const Node* below = show == shown.end() ? nullptr : show->second;
       if (found == old.end()) {
-        add(Change::Kind::added, join(path, after.keys[i]), nullptr, &after.items[i]);
+        add(Change::Kind::added, join(path, after.keys[i]), nullptr, below);
         continue;
       }
-      compare(join(path, after.keys[i]), *found->second, after.items[i]);
+      compare(join(path, after.keys[i]), *found->second, after.items[i], below);
       old.erase(found);
     }
     for (std::size_t i = 0; i < before.keys.size(); ++i)
@@ -101,18 +115,20 @@ class Comparison {
         add(Change::Kind::removed, join(path, before.keys[i]), &before.items[i], nullptr);
   }
 
-  void compare_lists(const std::string& path, const Node& before, const Node& after) {
-    std::unordered_map<std::string, const Node*> old;
-    for (const auto& item : before.items) old.emplace(identity(item), &item);
+  void compare_lists(const std::string& path, const Node& before, const Node& after, const Node* sparse) {
+    auto old = index(&before);
+    const auto shown = index(sparse);
     for (const auto& item : after.items) {
       const std::string name = identity(item);
       const std::string item_path = fmt::format("{}[{}]", path, name);
       const auto found = old.find(name);
+      const auto show = shown.find(name);
+      const Node* below = show == shown.end() ? nullptr : show->second;
       if (found == old.end()) {
-        add(Change::Kind::added, item_path, nullptr, &item);
+        add(Change::Kind::added, item_path, nullptr, below);
         continue;
       }
-      compare(item_path, *found->second, item);
+      compare(item_path, *found->second, item, below);
       old.erase(found);
     }
     for (const auto& item : before.items)
@@ -127,7 +143,7 @@ std::string Change::text() const {
   const char* tail = needs_restart ? "   (needs a restart)" : "";
   switch (kind) {
     case Kind::added:
-      return fmt::format("+ {}: {}{}", path, after, tail);
+      return fmt::format("+ {}{}{}{}", path, after.empty() ? "" : ": ", after, tail);
     case Kind::removed:
       return fmt::format("- {}{}", path, tail);
     case Kind::changed:
@@ -158,8 +174,9 @@ std::string Diff::text() const {
 Diff diff(const Config& before, const Config& after) {
   if (before == after) return {};
   Comparison comparison;
-  const WriteOptions options{.all = true, .secrets = true};
-  comparison.compare("", to_tree(before, options), to_tree(after, options));
+  const WriteOptions complete{.all = true, .secrets = true};
+  const Node sparse = to_tree(after, {.secrets = true});
+  comparison.compare("", to_tree(before, complete), to_tree(after, complete), &sparse);
   return {std::move(comparison.changes)};
 }
 

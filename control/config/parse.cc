@@ -60,10 +60,9 @@ ParseOutcome parse(std::string_view file, std::string_view text) {
 
   normalise(config);
   auto findings = validate(config);
-  for (auto& finding : findings.errors) {
-    const Error located = context.located(finding.path, std::move(finding.message));
-    out.errors.push_back(located);
-  }
+  for (auto& finding : findings.errors)
+    context.error(context.locate(finding.path), finding.path, std::move(finding.message));
+  out.errors = context.take();
   for (auto& finding : findings.warnings)
     out.warnings.push_back(context.located(finding.path, std::move(finding.message)));
   if (out.errors.empty()) out.config = std::move(config);

@@ -19,14 +19,12 @@ void ReadContext::error(Mark mark, const std::string& path, std::string message)
   if (full()) found_.push_back({{~0u, 0}, {file_, "more errors are not shown: mend these first"}});
 }
 
-Error ReadContext::located(const std::string& path, std::string message) const {
-  std::string_view enclosing = path;
+Mark ReadContext::locate(std::string_view path) const {
   for (;;) {
-    if (const auto found = marks_.find(enclosing); found != marks_.end())
-      return make(found->second, path, std::move(message));
-    const auto cut = enclosing.find_last_of(".[");
-    if (cut == std::string_view::npos) return make({}, path, std::move(message));
-    enclosing = enclosing.substr(0, cut);
+    if (const auto found = marks_.find(path); found != marks_.end()) return found->second;
+    const auto cut = path.find_last_of(".[");
+    if (cut == std::string_view::npos) return {};
+    path = path.substr(0, cut);
   }
 }
 

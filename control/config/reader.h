@@ -22,8 +22,11 @@ class ReadContext {
 
   void note(const std::string& path, Mark mark) { marks_.emplace(path, mark); }
   void error(Mark mark, const std::string& path, std::string message);
-  // The error at the path, or at the nearest enclosing path that is in the file.
-  Error located(const std::string& path, std::string message) const;
+  // Where the path stands; the nearest enclosing path if it is not in the file itself.
+  Mark locate(std::string_view path) const;
+  Error located(const std::string& path, std::string message) const {
+    return make(locate(path), path, std::move(message));
+  }
   std::string_view file() const { return file_; }
   // All errors, in the order of the file.
   Errors take();

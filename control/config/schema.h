@@ -156,7 +156,8 @@ void describe(V& v, BgpNeighbor& n) {
   v.field("passive", n.passive);
   v.secret("password", n.password);
   v.field("enabled", n.enabled);
-  if (V::kReads && v.has("hold-time") && !v.has("keepalive")) n.keepalive = n.hold_time / 3;
+  if (V::kReads && v.has("hold-time") && !v.has("keepalive"))
+    n.keepalive = n.hold_time < 3s ? Duration(0s) : n.hold_time / 3 / 1s * 1s;
 }
 
 template <typename V>

@@ -100,7 +100,7 @@ class Validator {
       const auto& self = config_.self_ips[i];
       const std::string path = fmt::format("self-ips[{}]", i);
       check_reference(path + ".port", "port", self.port, config_.ports, ports);
-      if (!seen_names.insert(self.name).second)
+      if (!seen_names.insert(self.name).second && self.name != self.address.address.text())
         error(path + ".name", fmt::format("{} is the name of another self IP too", in_quotes(self.name)));
       check_host_address(path + ".address", self.address);
       for (std::size_t k = 0; k < i; ++k) check_subnets(path + ".address", self, config_.self_ips[k]);
@@ -203,7 +203,7 @@ class Validator {
       error(path + (hold ? ".hold-time" : ".keepalive"),
             fmt::format("{} is not in whole seconds", to_text(hold ? peer.hold_time : peer.keepalive)));
     }
-    if (peer.hold_time != 0s && (peer.keepalive >= peer.hold_time || peer.keepalive == 0s))
+    if (peer.hold_time >= 3s && (peer.keepalive >= peer.hold_time || peer.keepalive == 0s))
       error(path + ".keepalive", fmt::format("{} must be more than 0 and less than the hold time {}",
                                              to_text(peer.keepalive), to_text(peer.hold_time)));
     if (peer.local_address && !is_self_ip(*peer.local_address))
@@ -234,9 +234,10 @@ class Validator {
       check_members(path, pool);
       std::unordered_set<std::string_view> seen;
       for (const auto& monitor : pool.monitors) {
-        check_reference(path + ".monitors", "monitor", monitor, config_.monitors, monitors);
         if (!seen.insert(monitor).second)
           error(path + ".monitors", fmt::format("{} is there twice", in_quotes(monitor)));
+        else
+          check_reference(path + ".monitors", "monitor", monitor, config_.monitors, monitors);
       }
       if (pool.monitors_min > pool.monitors.size())
         error(path + ".monitors-min",

@@ -85,9 +85,8 @@ std::optional<Ipv4Address> read_address(Fields& fields, std::string_view key, co
     const bool digits = !domain.empty() && domain.size() <= 5 &&
                         std::all_of(domain.begin(), domain.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (!digits || domain != "0") {
-      fields.breach(key, fmt::format(digits ? "{} names a route domain; Sluice has only the domain 0: leave it out"
-                                            : "{} is no address: after % stands the number of a route domain",
-                                     in_quotes(text)));
+      fields.breach(key, in_quotes(text) + (digits ? " names a route domain; Sluice has only the domain 0: leave it out"
+                                                   : " is no address: after % stands the number of a route domain"));
       return std::nullopt;
     }
   }

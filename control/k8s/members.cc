@@ -20,6 +20,8 @@ std::string list_ports(const Service& service) {
 // write them by hand. 0: none.
 std::uint16_t match_port(const EndpointSet& set, const ServicePort& wanted) {
   for (const auto& port : set.ports) {
+    const bool all = port.port == 0 && port.name.empty();  // `ports: null`: whatever the service wants
+    if (all) return wanted.target_number;
     if (port.protocol != wanted.protocol || port.name != wanted.name) continue;
     return port.port != 0 ? port.port : wanted.target_number;
   }

@@ -181,7 +181,6 @@ void build_model(const config::Config& base, const Cluster& cluster, Accepted& a
     (before != accepted.end() && before->second == *spec ? first : then).emplace_back(&key, spec);
   }
   first.insert(first.end(), then.begin(), then.end());
-  std::vector<std::pair<const ObjectKey*, const VirtualServerSpec*>> fallbacks;
   for (const auto& [key, spec] : first) {
     const std::string why = builder.add(*key, *spec);
     if (why.empty()) {
@@ -189,16 +188,9 @@ void build_model(const config::Config& base, const Cluster& cluster, Accepted& a
       continue;
     }
     const auto good = accepted.find(*key);
-    const bool keep = good != accepted.end() && !(good->second == *spec);
+    const bool keep = good != accepted.end() && !(good->second == *spec) && builder.add(*key, good->second).empty();
+    if (keep) now.emplace(*key, good->second);
     builder.error(*spec, why + (keep ? "; its last good version stays in force" : ""));
-    if (keep) fallbacks.emplace_back(key, &good->second);
-  }
-  for (const auto& [key, spec] : fallbacks) {
-    const std::string why = builder.add(*key, *spec);
-    if (why.empty())
-      now.emplace(*key, *spec);
-    else
-      builder.error(*spec, why + ": its last good version cannot stay either");
   }
   accepted = std::move(now);
   config::normalise(out.config);

@@ -22,8 +22,12 @@ struct Source {
   Errors notices;
 };
 
-Error to_error(const ReadObject& read, const Breach& breach) {
-  std::string place = read.place;
+// At the value's own line where it is known: inside the JSON of a ConfigMap it is not.
+Error to_error(std::string_view file, const ReadObject& read, const Breach& breach) {
+  const config::Mark mark = breach.mark.line != 0 ? breach.mark : read.mark;
+  std::string place(file);
+  if (mark.line != 0) place += fmt::format(":{}:{}", mark.line, mark.column);
+  if (!read.key.kind.empty()) place += ' ' + read.key.text();
   if (!breach.path.empty()) place += ' ' + breach.path;
   return {std::move(place), breach.message};
 }
@@ -78,7 +82,7 @@ Errors ObjectStore::apply(std::string_view file, std::string_view text) {
     }
     for (auto& read : read_objects(file, document)) {
       if (!read.notice.empty()) fresh.notices.push_back({read.place, read.notice});
-      for (const auto& breach : read.breaches) fresh.errors.push_back(to_error(read, breach));
+      for (const auto& breach : read.breaches) fresh.errors.push_back(to_error(file, read, breach));
       if (!read.breaches.empty()) {
         fresh.broken.insert(read.key);
       } else if (read.object) {

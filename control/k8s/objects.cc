@@ -228,7 +228,7 @@ void read_by_kind(std::string_view kind, Fields& top, Fields& metadata, ReadObje
 }
 
 ReadObject read_object(std::string_view file, const Node& node, std::string_view inferred_kind) {
-  ReadObject out;
+  ReadObject out{.mark = node.mark};
   out.place = node.mark.line == 0 ? std::string(file) : fmt::format("{}:{}:{}", file, node.mark.line, node.mark.column);
   Fields top(node, "", out.breaches);
   if (!node.is_map()) return out;
@@ -265,6 +265,7 @@ ReadObject read_object(std::string_view file, const Node& node, std::string_view
 }  // namespace
 
 std::string ObjectKey::text() const {
+  if (name.empty()) return kind;
   return space.empty() ? fmt::format("{} {}", kind, name) : fmt::format("{} {}/{}", kind, space, name);
 }
 

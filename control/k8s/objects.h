@@ -103,6 +103,7 @@ using Object = std::variant<VirtualServerSpec, Service, Endpoints, EndpointSlice
 // What became of one object in a file.
 struct ReadObject {
   ObjectKey key;
+  config::Mark mark;
   std::string place;             // "nginx.yaml:12:1 ConfigMap default/nginx-vs"
   std::optional<Object> object;  // absent: not ours, or in error
   std::vector<Breach> breaches;  // why it is in error

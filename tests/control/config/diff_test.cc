@@ -1,0 +1,78 @@
+// What a diff says about every kind of change, and what it takes to apply it.
+#include "control/config/diff.h"
+
+#include <gtest/gtest.h>
+
+#include "control/config/parse.h"
+#include "tests/control/config/sample.h"
+
+namespace sluice::config {
+namespace {
+
+Config parsed(std::string text, std::string_view from = "", std::string_view to = "") {
+  if (!from.empty()) {
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+  }
+  auto outcome = parse("s.yaml", text);
+  for (const auto& error : outcome.errors) ADD_FAILURE() << error.text();
+  return outcome.config.value_or(Config{});
+}
+
+struct Case {
+  const char* from;
+  const char* to;
+  const char* diff;
+};
+class DiffCase : public ::testing::TestWithParam<Case> {};
+
+TEST_P(DiffCase, SaysExactly) {
+  const std::string text(testing::kReference);
+  EXPECT_EQ(diff(parsed(text), parsed(text, GetParam().from, GetParam().to)).text(), GetParam().diff);
+}
+
+const Case kCases[] = {
+    {"", "", "nothing changes\n"},
+    {"# The reference", "\n\n# Another line for the", "nothing changes\n"},
+    {"balance: least-connections-member", "balance: ratio-member",
+     "~ pools.nginx.balance: least-connections-member -> ratio-member\n"},
+    {"\"10.244.0.77:80\"", "\"10.244.0.78:80\"",
+     "+ pools.nginx.members[10.244.0.78:80]: 10.244.0.78:80\n"
+     "- pools.nginx.members[10.244.0.77:80]\n"},
+    {"\"10.244.0.77:80\"", "{address: \"10.244.0.77:80\", ratio: 3}",
+     "~ pools.nginx.members[10.244.0.77:80].ratio: 1 -> 3\n"},
+    {"  far: {destination: \"172.16.99.99:80\", pool: nginx}\n", "",
+     "- virtual-servers.far\n- virtual-addresses.172.16.99.99\n"},
+    {"workers: 1", "workers: 2", "~ engine.workers: 1 -> 2   (needs a restart)\n"},
+    {"iface=int0", "iface=int1",
+     "~ ports.int_vlan.device: net_af_packet0,iface=int0 -> net_af_packet0,iface=int1   (needs a restart)\n"},
+    {"remote-as: 64512, description: k8s-node1", "remote-as: 64512, password: hunter2, description: k8s-node1",
+     "+ bgp.neighbors[172.16.40.198].password: ********\n"},
+    {"gateway: 172.16.40.254", "gateway: [172.16.40.254, 172.16.40.253]",
+     "~ routes[default].gateway: 172.16.40.254 -> [172.16.40.254, 172.16.40.253]\n"},
+    {"recv: cka", "recv: ckad", "~ monitors.cka.recv: cka -> ckad\n"},
+    {"local-as: 64512", "local-as: 64513", "~ bgp.local-as: 64512 -> 64513\n"},
+};
+INSTANTIATE_TEST_SUITE_P(All, DiffCase, ::testing::ValuesIn(kCases));
+
+TEST(Diff, PasswordsAreNeverShown) {
+  const std::string text(testing::kEveryKey);
+  const auto changed = diff(parsed(text), parsed(text, "s3cret", "0ther"));
+  EXPECT_EQ(changed.text(), "~ bgp.neighbors[172.16.40.199].password: ******** -> ********\n");
+  EXPECT_EQ(diff(parsed(text), Config{}).text().find("s3cret"), std::string::npos);
+  EXPECT_EQ(diff(Config{}, parsed(text)).text().find("s3cret"), std::string::npos);
+}
+
+TEST(Diff, TouchesAndRestart) {
+  const std::string text(testing::kReference);
+  const auto changed = diff(parsed(text), parsed(text, "workers: 1", "workers: 2"));
+  EXPECT_TRUE(changed.needs_restart());
+  EXPECT_TRUE(changed.touches("engine"));
+  EXPECT_FALSE(changed.touches("pools"));
+  EXPECT_FALSE(changed.touches("eng"));
+  EXPECT_EQ(applicable(parsed(text), parsed(text, "workers: 1", "workers: 2")), parsed(text));
+}
+
+}  // namespace
+}  // namespace sluice::config

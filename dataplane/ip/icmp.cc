@@ -82,6 +82,10 @@ packet::Packet Icmp::make_error(Instant now, packet::Packet offending, const Lay
   const auto quoted = std::min<std::uint16_t>(layers.l3_length, kErrorLengthMax - kErrorOverhead);
   const auto length = static_cast<std::uint16_t>(kErrorOverhead + quoted);
   std::uint8_t* frame = packet.append(static_cast<std::uint16_t>(wire::kEthernetLength + length));
+  if (frame == nullptr) {
+    packet::discard(packet);
+    return {};
+  }
   std::memset(frame, 0, wire::kEthernetLength);
 
   std::uint8_t* ipv4 = frame + wire::kEthernetLength;

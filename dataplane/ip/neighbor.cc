@@ -88,6 +88,10 @@ bool NeighborTable::send_arp(packet::PortId port, const MacAddress& to, const wi
   const packet::Packet packet = context_.pool.allocate();
   if (!packet) return false;
   std::uint8_t* frame = packet.append(wire::kEthernetFrameMin);
+  if (frame == nullptr) {
+    packet::discard(packet);
+    return false;
+  }
   std::memset(frame, 0, wire::kEthernetFrameMin);
   wire::emit_ethernet(frame, to, context_.ports[port].mac, wire::kEtherTypeArp);
   wire::emit_arp(frame + wire::kEthernetLength, arp);

@@ -233,7 +233,8 @@ def running_lab(variants=("2019", "2019"), pods=None, sluice=True, bgp=True, **o
                            "the BGP sessions do not come up")
         yield lab
     except LabError as error:
-        raise LabError(f"{error}\n{lab.sluice.process.log(15)}") from error
+        log = lab.sluice.process.log(15)
+        raise LabError(f"{error}\nthe last lines of sluiced's log:\n{log}" if log else str(error)) from error
     finally:
         lab.down()
 

@@ -111,10 +111,11 @@ def end_group(child):
 BUILDS = {
     "build": (GCC, ["-Dbuildtype=debugoptimized"]),
     "build-release": (GCC, ["-Dbuildtype=release", "-Dtests=false", "-Dbench=false"]),
-    "build-asan": (CLANG, ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Db_sanitize=address,undefined",
+    # Line tables are all that a sanitizer's report needs; full debug information costs a third of the compile time.
+    "build-asan": (CLANG, ["-Doptimization=1", "-Ddebug=false", "-Dcpp_args=-gline-tables-only", "-Db_sanitize=address,undefined",
                            "-Db_lundef=false", "-Dfuzz=true", "-Dbench=false"]),
-    "build-tsan": (CLANG, ["-Dbuildtype=debugoptimized", "-Doptimization=1", "-Db_sanitize=thread", "-Db_lundef=false",
-                           "-Dbench=false"]),
+    "build-tsan": (CLANG, ["-Doptimization=1", "-Ddebug=false", "-Dcpp_args=-gline-tables-only",
+                           "-Db_sanitize=thread", "-Db_lundef=false", "-Dbench=false"]),
 }
 
 

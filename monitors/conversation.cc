@@ -17,7 +17,8 @@ constexpr std::uint32_t kPiecesJudgedAll = 64;
 constexpr std::size_t kBytesBetweenJudgements = 64;
 // An attempt ends here even if the timeout is hours: the kernel's own connect gives up about then.
 constexpr Duration kAttemptMax = 120s;
-constexpr Duration kSilenceMax = 5s;
+// Longer than a neighbour takes to be found missing; short, because a silent member holds its socket for so long.
+constexpr Duration kSilenceMax = 3s;
 
 }  // namespace
 

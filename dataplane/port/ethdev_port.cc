@@ -47,6 +47,26 @@ std::string why(int error) {
   return text;
 }
 
+std::vector<int> open_descriptors() {
+  std::vector<int> out;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    out.push_back(std::atoi(entry.path().filename().c_str()));
+  }
+  return out;
+}
+
+// All of this process: unlike other sockets they do not tell their interface.
+std::vector<int> xdp_sockets() {
+  std::vector<int> out = open_descriptors();
+  std::erase_if(out, [](int fd) {
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != kAfXdp;
+  });
+  return out;
+}
+
 // Frames the kernel hands to raw sockets: is this process allowed to?
 Status check_raw_socket_permission() {
   const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -163,6 +183,7 @@ Status EthdevPort::prepare_interface(const std::string& interface) {
 }
 
 Status EthdevPort::probe() {
+  xdp_before_ = xdp_sockets();
   std::uint16_t existing = 0;
   if (rte_eth_dev_get_port_by_name(device_.name().c_str(), &existing) == 0 && !device_.is_pci()) {
     return fail("", "device " + device_.name() + " is used already: give it another number at the end of its name");
@@ -309,22 +330,6 @@ bool is_tap_queue(int fd, const char* interface) {
   return ioctl(fd, TUNGETIFF, &request) == 0 && std::strncmp(request.ifr_name, interface, IFNAMSIZ) == 0;
 }
 
-bool is_xdp_socket(int fd) {
-  int domain = 0;
-  socklen_t length = sizeof domain;
-  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == kAfXdp;
-}
-
-bool is_xdp_socket_of(int fd, unsigned interface) {
-  struct {
-    std::uint16_t family, flags;
-    std::uint32_t index, queue, umem_fd;
-  } address{};
-  socklen_t length = sizeof address;
-  return is_xdp_socket(fd) && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
-         address.index == interface;
-}
-
 }  // namespace
 
 void EthdevPort::find_wake_fds() {
@@ -336,14 +341,12 @@ void EthdevPort::find_wake_fds() {
   char name[IF_NAMESIZE] = "";
   if (queues_.size() != 1 || rte_eth_dev_info_get(ethdev_, &device) != 0 || device.if_index == 0) return;
   if (if_indextoname(device.if_index, name) == nullptr) return;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    const int fd = std::atoi(entry.path().filename().c_str());
-    if (is_tap_queue(fd, name) || is_xdp_socket_of(fd, device.if_index)) {
-      queues_[0]->add_wake_fd(fd);
-      return;
-    }
-  }
+  auto candidates = device_.driver() == "net_af_xdp" ? xdp_sockets() : open_descriptors();
+  std::erase_if(candidates, [&](int fd) {
+    return device_.driver() == "net_af_xdp" ? std::ranges::find(xdp_before_, fd) != xdp_before_.end()
+                                            : !is_tap_queue(fd, name);
+  });
+  if (!candidates.empty()) queues_[0]->add_wake_fd(candidates.front());
 }
 
 // ---- statistics ----------------------------------------------------------------------------------------------------

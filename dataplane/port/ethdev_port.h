@@ -1,7 +1,8 @@
 // EthdevPort: any DPDK device as a Port: probe, capabilities, queues, RSS, MTU, offloads, statistics.
 //
 // Called by: port/port.h's open_port, port/host_port. Runs on: control thread; its queues on workers.
-// Follows: DPDK 22.11 rte_ethdev.h. Tested by: tests/dataplane/port/ethdev_port_test.cc, veth_test.cc
+// Follows: DPDK 22.11 rte_ethdev.h. Tested by: tests/dataplane/port/ethdev_port_test.cc,
+// tests/dataplane/worker/veth_test.cc
 #pragma once
 
 #include <memory>
@@ -29,6 +30,7 @@ class EthdevPort final : public Port {
   bool is_link_up() const override;
   PortStatistics statistics() const override;
   std::string description() const override { return description_; }
+  bool returns_buffers() const override { return device_.driver() != "net_af_xdp"; }
   std::vector<std::string> warnings() const override;
 
  private:
@@ -52,6 +54,7 @@ class EthdevPort final : public Port {
   std::unique_ptr<QuietInterface> quiet_;
   std::vector<std::unique_ptr<Queue>> queues_;
   std::vector<int> packet_sockets_;  // of af_packet, one a queue
+  std::vector<int> xdp_before_;      // af_xdp sockets of ports that were opened earlier
   std::string description_;
 };
 

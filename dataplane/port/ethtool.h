@@ -1,7 +1,7 @@
 // Ethtool: turns named offload features of an interface off and on again (what `ethtool -K` does).
 //
 // Called by: port/quiet_interface. Runs on: control thread. Follows: linux/ethtool.h, ETHTOOL_SFEATURES.
-// Tested by: tests/dataplane/port/quiet_interface_test.cc
+// Tested by: tests/dataplane/worker/veth_test.cc
 #pragma once
 
 #include <span>

@@ -8,7 +8,7 @@
 // All of it disappears with the tap (rules are deleted on close and, after a crash, at the next start).
 //
 // Called by: control/daemon. Runs on: control thread; its queues on workers. Follows: rtnetlink(7), ip-rule(8).
-// Tested by: tests/dataplane/port/host_port_test.cc (needs root; own network namespace)
+// Tested by: tests/dataplane/worker/veth_test.cc (needs root; own network namespaces)
 #pragma once
 
 #include <memory>

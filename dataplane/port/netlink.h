@@ -1,7 +1,7 @@
 // Netlink: the few rtnetlink requests that ports need: links, addresses, rules, routes; no shelling out.
 //
 // Called by: port/host_port, port/quiet_interface. Runs on: control thread. Follows: rtnetlink(7), libmnl.
-// Tested by: tests/dataplane/port/host_port_test.cc
+// Tested by: tests/dataplane/worker/veth_test.cc
 #pragma once
 
 #include <cstdint>

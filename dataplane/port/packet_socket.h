@@ -6,7 +6,7 @@
 // the driver is loaded) takes the flag away and sets PACKET_IGNORE_OUTGOING.
 //
 // Called by: port/ethdev_port. Runs on: control thread, one scope at a time. Follows: packet(7).
-// Tested by: tests/dataplane/port/veth_test.cc (fragments arrive as they were sent)
+// Tested by: tests/dataplane/worker/veth_test.cc (fragments arrive as they were sent)
 #pragma once
 
 #include <vector>

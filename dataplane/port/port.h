@@ -62,6 +62,8 @@ class Port {
   virtual PortStatistics statistics() const = 0;
   // One line for the log: driver, queues, steering, offloads.
   virtual std::string description() const = 0;
+  // False: the driver keeps the buffers of its receive ring when it closes (net_af_xdp does).
+  virtual bool returns_buffers() const { return true; }
   // What the user should know though it is no error ("the interface carries an address: ...").
   virtual std::vector<std::string> warnings() const { return {}; }
 };

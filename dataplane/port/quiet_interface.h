@@ -13,7 +13,7 @@
 // interface reads the note, so that it restores the state from before the crash.
 //
 // Called by: port/ethdev_port. Runs on: control thread. Follows: nft(8) netdev family, bpf(2), ethtool ioctls.
-// Tested by: tests/dataplane/port/quiet_interface_test.cc (needs root; own network namespace)
+// Tested by: tests/dataplane/worker/veth_test.cc (needs root; own network namespace)
 #pragma once
 
 #include <memory>

@@ -1,7 +1,7 @@
 // Handover: gives a packet to the worker that owns its flow, through a bounded ring for each pair of workers.
 //
 // Called by: lb/datapath (a reply that arrived at the wrong worker). Runs on: workers.
-// Tested by: tests/dataplane/worker/handover_test.cc
+// Tested by: tests/dataplane/worker/engine_test.cc
 #pragma once
 
 #include "dataplane/packet/packet.h"

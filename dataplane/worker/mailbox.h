@@ -1,7 +1,7 @@
 // Mailbox: Tasks travel to a worker in one bounded ring and come back in another; overflow waits with the sender.
 //
 // Called by: worker/engine (control side), worker/worker (worker side). Runs on: see each member.
-// Tested by: tests/dataplane/worker/mailbox_test.cc
+// Tested by: tests/dataplane/worker/task_test.cc
 #pragma once
 
 #include <cstddef>

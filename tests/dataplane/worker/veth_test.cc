@@ -186,8 +186,9 @@ class Veth : public testing::Test {
     seen.for_nobody = 0;
     shell("ip netns del " + peer_name());
     const auto made = shell("ip netns add " + peer_name() +
-                            " && ip link set lo up && ip link add sv0 type veth peer name sv1 netns " + peer_name() +
-                            " && ip link set sv0 up");
+                            " && ip link set lo up && ip link add sv0 numrxqueues 1 numtxqueues 1 type veth peer name "
+                            "sv1 numrxqueues 1 numtxqueues 1 netns " +
+                            peer_name() + " && ip link set sv0 up");
     ASSERT_EQ(made.status, 0) << made.text;
     in_peer("sh -c 'ip addr add 10.9.0.1/24 dev sv1; ip link set sv1 up; ip link set lo up'");
   }
@@ -198,14 +199,14 @@ class Veth : public testing::Test {
     shell("ip netns del " + peer_name());
   }
 
-  void start(unsigned workers = 1, bool host = true) {
+  void start(unsigned workers = 1, bool host = true, const std::string& device = "net_af_packet0,iface=sv0") {
     EngineOptions options;
     options.workers = workers;
     options.packet_buffers = 8192;
     auto pools = Engine::make_pools(options);
     ASSERT_TRUE(pools) << pools.error().text();
     std::vector<std::unique_ptr<port::Port>> ports;
-    auto network = port::open_port({.name = "int", .device = "net_af_packet0,iface=sv0", .id = kNetwork}, *pools);
+    auto network = port::open_port({.name = "int", .device = device, .id = kNetwork}, *pools);
     ASSERT_TRUE(network) << network.error().text();
     EXPECT_TRUE((*network)->warnings().empty()) << (*network)->warnings()[0];
     EXPECT_TRUE((*network)->info().rx_partial_checksums);
@@ -254,6 +255,17 @@ TEST_F(Veth, TwoWorkersShareThePort) {
   start(2);
   const auto ping = in_peer("ping -c 10 -i 0.02 -W 1 10.9.0.80");
   EXPECT_THAT(ping.text, HasSubstr(" 0% packet loss"));
+  EXPECT_TRUE(engine_->stop());
+}
+
+TEST_F(Veth, AfXdpCarriesPingAndFragments) {
+  start(1, false, "net_af_xdp0,iface=sv0");
+  EXPECT_THAT(in_peer("ping -c 10 -i 0.02 -W 1 10.9.0.80").text, HasSubstr(" 0% packet loss"));
+  in_peer("ip neigh replace 10.9.0.77 lladdr " + engine_->ports()[kNetwork].mac.text() + " dev sv1");
+  in_peer("ping -c 1 -W 1 -s 3000 10.9.0.77");
+  EXPECT_EQ(seen.fragments, 3u);
+  EXPECT_GT(engine_->statistics()[0].sleeps, 10u);
+  EXPECT_LT(engine_->statistics()[0].turns, 1'000'000u) << "the worker did not sleep on the socket";
   EXPECT_TRUE(engine_->stop());
 }
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 
@@ -32,6 +33,8 @@ pools:
   preferred:
     min-active-members: 1
     members: [{address: "10.244.0.76:80", priority-group: 10}, {address: "10.244.0.77:80", priority-group: 5}]
+  closed:
+    members: ["10.244.0.76:9"]
 snat-pools:
   outside: {members: [172.16.40.210, 172.16.40.211]}
 virtual-servers:
@@ -40,6 +43,7 @@ virtual-servers:
   hashed: {destination: "172.16.40.85:80", pool: hashed}
   weighted: {destination: "172.16.40.86:80", pool: weighted, snat: pool, snat-pool: outside}
   preferred: {destination: "172.16.40.87:80", pool: preferred}
+  closed: {destination: "172.16.40.88:9", mode: udp, pool: closed}
 """
 
 
@@ -53,7 +57,7 @@ def everything(checks):
         for pool in POOLS:
             wait_until(lambda pool=pool: all_up(lab, pool), 40, f"members of {pool} do not come up")
         for part in (spread, exact_least_connections, transfers, snat, udp, limits, persistence, ratio, priorities,
-                     accounting):
+                     icmp_errors, type_of_service, accounting):
             checks.note(f"{part.__name__}: {part.__doc__.splitlines()[0]}")
             part(checks, lab)
 
@@ -171,6 +175,39 @@ def priorities(checks, lab):
     lab.sluice.ctl("modify", "member", "preferred", "10.244.0.76:80", "state", "enabled")
     result = lab.client.http("http://172.16.40.87/", 10)
     checks.equal(dict(result["answers"]), {"nginx-76": 10}, "enabled: back to the first")
+
+
+def icmp_errors(checks, lab):
+    """ICMP errors about a flow reach the side that they concern, with that side's own addresses in them."""
+    result = lab.client.udp("172.16.40.88", 9, 2)
+    checks.ok(len(result["errors"]) == 2 and all("refused" in error for error in result["errors"]),
+              "the pod's port unreachable reaches the client", json.dumps(result))
+    # A narrow link behind the gateway: the far client offers MSS 1460, the gateway says what really fits.
+    lab.gateway.ip("link set dev eth1 mtu 1300")
+    size = lab.far_client.namespace.output("bash", "-c", f"curl -s -m 20 http://{VS_HTTP}/1m | wc -c")
+    checks.equal(size, str(1 << 20), "fragmentation needed reaches the pod: a megabyte passes a link of MTU 1300")
+    cached = [lab.pods[address].namespace.output("ip", "route", "get", LB_ADDRESS) for address in lab.default_pods()]
+    checks.ok(any("mtu 1300" in text for text in cached), "and a pod has learned that MTU for our address", cached)
+    lab.gateway.ip("link set dev eth1 mtu 1500")
+
+
+def type_of_service(checks, lab):
+    """DSCP and ECN pass unchanged."""
+    pod = lab.pods["10.244.0.76"]
+    receiver = subprocess.Popen(["ip", "netns", "exec", pod.namespace.name, sys.executable, "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 9)); s.setsockopt(0, 13, 1); s.settimeout(10)
+print("ready", flush=True)
+_, ancillary, _, _ = s.recvmsg(100, 100)
+print(ancillary[0][2][0])"""], stdout=subprocess.PIPE, text=True)
+    try:
+        receiver.stdout.readline()
+        lab.client.namespace.run(sys.executable, "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(0, 1, 0xba); s.sendto(b"x", ("172.16.40.88", 9))""")
+        checks.equal(receiver.communicate(timeout=15)[0].strip(), str(0xBA), "TOS byte 0xba arrives as 0xba")
+    finally:
+        receiver.kill()
 
 
 def accounting(checks, lab):

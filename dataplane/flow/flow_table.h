@@ -6,7 +6,7 @@
 //   table.prefetch_entry(hash);                            // stage 2
 //   if (auto hit = table.find(key, hash)) { hit->last_used = table.tick(now); … }
 //   L4Flow* flow = table.allocate();                       // null when full: make room with oldest_embryonic()
-//   table.insert(*flow, now + 10s);
+//   table.insert(*flow, now, now + 10s);
 //   table.expire(now, 64, [&](L4Flow& f) -> Instant { … }); // a later deadline keeps it; <= now: erase it there
 //
 // A packet only writes `last_used` of its flow; the timer fires at the deadline known when it was set, and the owner
@@ -111,7 +111,7 @@ class FlowTable {
     free_ = i;
   }
   // Puts an allocated flow in, embryonic. False (and it is still only allocated) when one of its keys is taken.
-  bool insert(F& flow, Instant deadline) {
+  bool insert(F& flow, Instant now, Instant deadline) {
     const std::uint64_t client = flow.keys[0].hash(seed_);
     const std::uint64_t server = flow.keys[1].hash(seed_);
     if (flow.keys[0] == flow.keys[1] || find(flow.keys[0], client) || find(flow.keys[1], server)) return false;
@@ -120,6 +120,7 @@ class FlowTable {
     index_.insert(server, i << 1 | 1);
     ++cold_[i].uses;
     cold_[i].in_table = true;
+    cold_[i].created = now;
     ++size_;
     push_embryonic(i);
     wheel_.schedule(cold_[i], deadline);
@@ -169,6 +170,7 @@ class FlowTable {
 
   // ---- by number, for listing and sweeping
   F* at(std::uint32_t slot) { return cold_[slot].in_table ? &flows_[slot] : nullptr; }
+  Instant created(const F& flow) const { return cold_[index_of(flow)].created; }
   FlowId id_of(const F& flow) const {
     const std::uint32_t i = index_of(flow);
     return FlowId{cold_[i].uses} << 32 | i;
@@ -189,6 +191,7 @@ class FlowTable {
     std::uint32_t next = kNone;  // embryonic queue, or list of free slots
     std::uint32_t previous = kNone;
     std::uint32_t uses = 0;
+    Instant created{};
     bool in_table = false;
     bool embryonic = false;
   };

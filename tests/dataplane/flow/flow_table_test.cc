@@ -24,17 +24,17 @@ FlowKey server_key(std::uint32_t i) {
           static_cast<std::uint8_t>(6 + i / 50000),
           {}};
 }
+constexpr Instant kStart = instant_ns(1'000'000'000);
 TestFlow* add(Table& table, std::uint32_t i, Instant deadline) {
   TestFlow* flow = table.allocate();
   if (flow == nullptr) return nullptr;
   flow->keys[0] = client_key(i);
   flow->keys[1] = server_key(i);
   flow->tag = static_cast<int>(i);
-  if (table.insert(*flow, deadline)) return flow;
+  if (table.insert(*flow, kStart, deadline)) return flow;
   table.release(*flow);
   return nullptr;
 }
-constexpr Instant kStart = instant_ns(1'000'000'000);
 
 TEST(FlowTableTest, BothKeysFindTheFlowWithItsDirection) {
   Table table(16, {}, kStart);
@@ -62,7 +62,7 @@ TEST(FlowTableTest, AKeyCannotBeTakenTwice) {
   TestFlow* half = table.allocate();
   half->keys[0] = client_key(2);
   half->keys[1] = server_key(1);
-  EXPECT_FALSE(table.insert(*half, kStart + 10s));
+  EXPECT_FALSE(table.insert(*half, kStart, kStart + 10s));
   table.release(*half);
   EXPECT_EQ(table.size(), 1u);
 }

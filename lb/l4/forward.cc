@@ -1,0 +1,167 @@
+// Packets of flows that exist, and the ends of flows; see l4.h.
+#include "lb/l4/l4.h"
+#include "lb/l4/rewrite.h"
+
+namespace sluice::lb {
+
+L4::L4(const Options& options, const Context& context)
+    : options_(options),
+      context_(context),
+      table_(options.flows_max, options.seed, options.start),
+      ports_(options.snat_port_first, options.snat_port_last, options.worker, options.workers) {}
+
+L4::~L4() {
+  for (std::uint32_t slot = 0; slot < table_.capacity(); ++slot) {
+    if (L4Flow* flow = table_.at(slot)) end(*flow);
+  }
+}
+
+void L4::set_snapshot(Instant, const Snapshot* snapshot) {
+  if (snapshot != nullptr && snapshot->sweep_generation() != sweep_generation_) {
+    sweep_generation_ = snapshot->sweep_generation();
+    sweep_left_ = table_.capacity();
+  }
+  snapshot_ = snapshot;
+}
+
+void L4::end(L4Flow& flow) {
+  VirtualServerRuntime* const virtual_server = flow.virtual_server;
+  MemberRuntime* const member = flow.member;
+  table_.erase(flow);
+  virtual_server->connections.release();
+  member->release();
+  context_.counters.flows_ended.add();
+  context_.counters.flows_open.set(table_.size());
+}
+
+void L4::update_udp(L4Flow& flow, Direction d) {
+  if (flow.state == FlowState::one_way && d == Direction::from_server) {
+    flow.state = FlowState::two_way;
+    table_.establish(flow);
+  }
+}
+
+// False: the packet has ended here.
+bool L4::track(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit, bool& ends) {
+  L4Flow& flow = *hit.flow;
+  const FlowState before = flow.state;
+  switch (track_tcp(flow, hit.direction, TcpSegment::of(packet.data(), layers))) {
+    case TcpVerdict::pass:
+      break;
+    case TcpVerdict::invalid:
+      context_.drops.drop(packet, DropReason::tcp_invalid_state);
+      return false;
+    case TcpVerdict::ends:
+      ends = true;
+      break;
+    case TcpVerdict::reopen: {
+      const flow::FlowKey key = flow.keys[0];
+      end(flow);
+      const VirtualServer* vs =
+          snapshot_ == nullptr ? nullptr : snapshot_->find_virtual_server(key.destination, key.dst_port, Protocol::tcp);
+      if (vs == nullptr) {
+        context_.egress.reject(now, packet, layers, DropReason::no_virtual_server);
+      } else {
+        open(now, packet, layers, *vs);
+      }
+      return false;
+    }
+  }
+  if (flow.state != before) [[unlikely]] {
+    if (flow.state == FlowState::established) table_.establish(flow);
+    if (flow.state != FlowState::syn_received) table_.reschedule(flow, now + idle_timeout(flow));
+  }
+  return true;
+}
+
+void L4::forward(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit) {
+  L4Flow& flow = *hit.flow;
+  if (flow.has(L4Flow::kSilenced)) [[unlikely]]
+    return context_.drops.drop(packet, DropReason::member_gone);
+  if (layers.ttl <= 1 && packet.rx_port() != context_.host_port) [[unlikely]]
+    return context_.egress.refuse(now, packet, layers, DropReason::ttl_exceeded, ip::IcmpError::ttl_exceeded());
+  bool ends = false;
+  if (layers.kind == wire::PacketKind::tcp) {
+    if (!track(now, packet, layers, hit, ends)) return;
+  } else {
+    update_udp(flow, hit.direction);
+  }
+  flow.last_used = L4FlowTable::tick(now);
+  pass(now, packet, layers, flow, hit.direction);
+  if (ends) [[unlikely]]
+    end(flow);
+}
+
+void L4::pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d) {
+  const unsigned i = index_of(d);
+  const flow::FlowKey& back = flow.keys[1 - i];
+  const Ipv4Address destination = back.source;
+  const auto flow_hash =
+      static_cast<std::uint32_t>(back.source.value * 0x9e3779b9u ^ std::uint32_t{back.src_port} << 16 ^ back.dst_port);
+  const ip::Hop hop = context_.output.route(now, destination, flow_hash * 0x85ebca6bu, flow.hops[i]);
+  const bool to_host = hop.status == ip::HopStatus::local;
+  if (!hop.can_transmit() && !to_host) [[unlikely]]
+    return context_.drops.drop(packet, ip::drop_reason_of(hop.status));
+  if (!to_host && layers.l3_length > hop.mtu && layers.dont_fragment) [[unlikely]] {
+    return context_.egress.refuse(now, packet, layers, DropReason::fragmentation_needed,
+                                  ip::IcmpError::fragmentation_needed(hop.mtu));
+  }
+
+  std::uint8_t* frame = packet.data();
+  std::uint8_t* l4 = frame + layers.l4_offset;
+  const packet::PortId rx_port = packet.rx_port();
+  const ip::L4Checksum checksum = context_.egress.l4_checksum_of(rx_port, layers.protocol, l4);
+  rewrite(flow, d, frame + layers.l3_offset, l4, rx_port == context_.host_port, checksum == ip::L4Checksum::right);
+
+  ++flow.packets[i];
+  flow.bytes[i] += layers.l3_length;
+  TrafficCounters& of_server = flow.virtual_server->traffic.of(options_.worker);
+  TrafficCounters& of_member = flow.member->traffic.of(options_.worker);
+  if (d == Direction::from_client) {
+    of_server.packets_in.add();
+    of_server.bytes_in.add(layers.l3_length);
+    of_member.packets_in.add();
+    of_member.bytes_in.add(layers.l3_length);
+  } else {
+    of_server.packets_out.add();
+    of_server.bytes_out.add(layers.l3_length);
+    of_member.packets_out.add();
+    of_member.bytes_out.add(layers.l3_length);
+  }
+  const ip::TransmitSpec spec{.l3_offset = layers.l3_offset, .l4 = checksum};
+  if (to_host) return context_.egress.originate(now, packet, spec);
+  context_.output.transmit(now, packet, hop, spec);
+}
+
+void L4::expire(Instant now) {
+  table_.expire(now, kExpireMax, [&](L4Flow& flow) {
+    const Instant deadline = L4FlowTable::last_used(flow, now) + idle_timeout(flow);
+    if (deadline > now) return deadline;
+    context_.counters.flows_expired.add();
+    end(flow);
+    return kInstantMax;
+  });
+  if (is_sweeping()) sweep(now);
+}
+
+FlowView L4::view(Instant now, const L4Flow& flow) const {
+  const flow::FlowKey& client = flow.keys[0];
+  const flow::FlowKey& server = flow.keys[1];
+  return {.id = table_.id_of(flow),
+          .worker = options_.worker,
+          .protocol = flow.is_tcp() ? Protocol::tcp : Protocol::udp,
+          .state = flow.state,
+          .client = {client.source, client.src_port},
+          .destination = {client.destination, client.dst_port},
+          .snat = {server.destination, server.dst_port},
+          .member = {server.source, server.src_port},
+          .age = now - table_.created(flow),
+          .idle = now - L4FlowTable::last_used(flow, now),
+          .idle_timeout = idle_timeout(flow),
+          .packets_in = flow.packets[0],
+          .bytes_in = flow.bytes[0],
+          .packets_out = flow.packets[1],
+          .bytes_out = flow.bytes[1]};
+}
+
+}  // namespace sluice::lb

@@ -1,0 +1,101 @@
+// L4: forwards TCP and UDP of virtual servers by address translation: opens flows, passes packets, ends them.
+//
+//   find a flow -> forward()                    client side and server side alike
+//   none, and a virtual server -> open()        picks a member, takes a source port, makes the flow, forwards
+//   an ICMP error about a flow -> translate()
+//
+// A packet that comes in here ends here. Flows keep their MemberRuntime and VirtualServerRuntime whatever snapshot
+// comes. TTL: forwarded packets have one taken off, as FastL4 does; BIG-IP's 255 is for proxied connections.
+//
+// Called by: lb/datapath. Runs on: the worker that owns it. Follows: F5 BIG-IP FastL4, RFC 3022, RFC 5508 (ICMP).
+// Tested by: tests/lb/datapath/*, tests/lb/l4/*. Cost: bench/path
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lb/l4/egress.h"
+#include "lb/l4/flow.h"
+#include "lb/l4/snat_ports.h"
+#include "lb/l4/tcp_state.h"
+#include "lb/persist/source_address.h"
+#include "lb/snapshot/snapshot.h"
+
+namespace sluice::lb {
+
+class L4 {
+ public:
+  struct Options {
+    unsigned worker = 0;
+    unsigned workers = 1;
+    std::uint32_t flows_max = 0;
+    std::uint16_t snat_port_first = 0;
+    std::uint16_t snat_port_last = 0;
+    HashSeed seed;
+    Instant start{};
+  };
+  struct Context {
+    ip::IpOutput& output;
+    const ip::LocalAddresses& local;
+    Egress& egress;
+    packet::Drops& drops;
+    DatapathCounters& counters;
+    std::shared_ptr<SourceAddressTable> persistence;
+    packet::PortId host_port = packet::kNoPort;
+  };
+  L4(const Options& options, const Context& context);
+  ~L4();  // lets go of every member
+
+  void set_snapshot(Instant now, const Snapshot* snapshot);
+  L4FlowTable& table() { return table_; }
+  const SnatPorts& snat_ports() const { return ports_; }
+
+  // ---- packets; each takes the packet over. The headers lie in the first segment, and there is no padding.
+  void forward(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit);
+  // Of a virtual server that has no flow for it yet.
+  void open(Instant now, packet::Packet packet, const wire::Layers& layers, const VirtualServer& vs);
+  // An ICMP error; false (and it stays the caller's) when it is about no flow of this worker.
+  bool translate(Instant now, packet::Packet packet, const wire::Layers& layers);
+
+  // ---- once a turn, bounded
+  void expire(Instant now);
+  Instant next_timer() const { return is_sweeping() ? Instant::min() : table_.next_timer(); }
+
+  // ---- from Tasks
+  FlowView view(Instant now, const L4Flow& flow) const;
+  void end(L4Flow& flow);
+
+ private:
+  static constexpr std::size_t kExpireMax = 256;
+  static constexpr std::uint32_t kSweepMax = 1024;
+
+  bool track(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit, bool& ends);
+  void update_udp(L4Flow& flow, Direction d);
+  void pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d);
+
+  // Opening. Each takes what the flow holds, or gives the reason why not.
+  std::optional<DropReason> choose_member(Instant now, const wire::Layers& layers, const VirtualServer& vs,
+                                          const Member*& member);
+  std::optional<DropReason> choose_source(Instant now, const VirtualServer& vs, L4Flow& flow);
+  L4Flow* allocate_flow();
+  std::optional<DropReason> make_flow(Instant now, packet::Packet packet, const wire::Layers& layers,
+                                      const VirtualServer& vs, L4Flow*& flow);
+
+  // Members that went down.
+  bool is_sweeping() const { return sweep_left_ > 0; }
+  void sweep(Instant now);
+  void on_member_down(Instant now, L4Flow& flow, FlowsOnDown action);
+  void reset_both(Instant now, const L4Flow& flow);
+  void reselect(Instant now, L4Flow& flow);
+
+  const Options options_;
+  Context context_;
+  const Snapshot* snapshot_ = nullptr;
+  L4FlowTable table_;
+  SnatPorts ports_;
+  std::uint64_t sweep_generation_ = 0;
+  std::uint32_t sweep_at_ = 0;
+  std::uint32_t sweep_left_ = 0;  // slots to look at yet
+};
+
+}  // namespace sluice::lb

@@ -16,7 +16,9 @@
 #include "dataplane/packet/sink.h"
 #include "dataplane/worker/application.h"
 #include "dataplane/worker/handover.h"
+#include "lb/l4/counters.h"
 #include "lb/l4/flow_view.h"
+#include "lb/persist/source_address.h"
 #include "lb/snapshot/snapshot.h"
 
 namespace sluice::ip {
@@ -31,7 +33,8 @@ struct DatapathOptions {
   unsigned workers = 1;
   std::vector<packet::PortInfo> ports;  // index = PortId; at most one of kind host
   std::uint32_t flows_max = 262144;
-  std::uint32_t persistence_max = 65536;
+  // Shared by all workers; null: one of its own with room for 65,536 clients.
+  std::shared_ptr<SourceAddressTable> persistence;
   std::uint32_t neighbors_max = 4096;
   std::uint32_t fragments_max = 1024;  // packets being reassembled at once
   // Source ports for SNAT, shared out among the workers.
@@ -41,21 +44,10 @@ struct DatapathOptions {
   Instant start{};
 };
 
-// Counters besides drops; written by the worker, read by any thread.
-struct DatapathCounters {
-  Counter flows_created, flows_ended, flows_expired, flows_evicted;  // evicted: embryonic ones that made room
-  Counter resets_sent;                                               // TCP RST of our own making
-  Counter unreachables_sent;                                         // ICMP, no member or no virtual server
-  Counter icmp_errors_translated;
-  Counter echo_replies;
-  Counter host_packets_in, host_packets_out;  // from and to the kernel side
-  Counter handed_over;                        // packets of flows that another worker owns
-  Counter service_down_flows;                 // ended or moved because their member went down
-};
-
 class Datapath final : public worker::Application {
  public:
-  // `tx`, `drops` and `handover` outlive it. `handover` may be null with one worker. Fails when memory is short.
+  // `tx`, `drops`, `handover` and the Registry behind the snapshots outlive it. `handover` may be null with one worker.
+  // Fails when memory is short.
   static Result<std::unique_ptr<Datapath>> create(DatapathOptions options, packet::TxSink& tx, packet::Drops& drops,
                                                   packet::PacketPool pool, worker::Handover* handover);
   ~Datapath() override;
@@ -74,8 +66,9 @@ class Datapath final : public worker::Application {
   ip::NeighborTable& neighbors();
   // Announces the address by gratuitous ARP on its subnet's ports: a virtual address came up.
   void announce(Instant now, Ipv4Address address);
-  // Looks at flow slots from `cursor` on, at most `slots_max` of them, and copies those that match; stops when `out` is
-  // full. Returns the next cursor, kFlowListEnd after the last.
+  // Looks at flow slots from `cursor` on, at most `slots_max` of them, and copies those that match; stops when `out`
+  // has no capacity left (reserve it first: nothing is allocated here) . Returns the next cursor, kFlowListEnd after
+  // the last.
   std::uint32_t list_flows(Instant now, std::uint32_t cursor, std::uint32_t slots_max, const FlowFilter& filter,
                            std::vector<FlowView>& out);
   // Ends a flow without a word to its ends; false: there is none of that id (any more).

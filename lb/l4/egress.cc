@@ -50,8 +50,7 @@ void Egress::send_error(Instant now, packet::Packet packet, const wire::Layers& 
                                  ? layers.destination
                                  : context_.local.source_for(packet.rx_port(), layers.source);
   if (source.is_zero()) return;
-  const packet::Packet answer =
-      ip::make_icmp_error(now, context_.icmp, context_.pool, context_.local, packet, layers, source, error);
+  const packet::Packet answer = context_.icmp.make_error(now, packet, layers, source, error);
   if (!answer) return;
   context_.counters.unreachables_sent.add();
   originate(now, answer, {});
@@ -77,6 +76,7 @@ void Egress::send_reset(Instant now, const Reset& reset) {
                        .flags = static_cast<std::uint8_t>(wire::kTcpRst | (reset.ack ? wire::kTcpAck : 0))});
   wire::store_be16(tcp + wire::kTcpChecksum, wire::l4_checksum(reset.from.address, reset.to.address, wire::kProtocolTcp,
                                                                {tcp, wire::kTcpLength}));
+  context_.drops.count_generated();
   context_.counters.resets_sent.add();
   originate(now, packet, {});
 }

@@ -29,7 +29,7 @@ class Egress {
     packet::PortId host_port = packet::kNoPort;
     ip::IpOutput& output;
     const ip::LocalAddresses& local;
-    ip::IcmpLimiter& icmp;
+    ip::Icmp& icmp;
     const packet::PacketPool& pool;
     packet::Drops& drops;
     DatapathCounters& counters;

@@ -76,6 +76,14 @@ FlowsOnDown flows_on_down(ServiceDownAction action) {
 }  // namespace
 
 Status Builder::check() const {
+  std::size_t locals = self_ips_.size() + virtual_addresses_.size() + virtual_servers_.size();
+  for (const SnatPool& pool : snat_pools_) locals += pool.addresses.size();
+  if (locals > kLocalAddressesMax) {
+    return fail("configuration",
+                fmt::format("{} self IPs, virtual addresses, virtual servers and SNAT addresses in all: "
+                            "at most {}",
+                            locals, kLocalAddressesMax));
+  }
   std::set<std::string> pools, snat_pools, virtual_servers;
   std::set<Ipv4Address> addresses, self_ips;
   std::set<std::tuple<Ipv4Endpoint, Protocol>> destinations;

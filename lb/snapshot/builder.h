@@ -47,6 +47,8 @@ struct VirtualAddressSpec {
 // Makes the balancing state of one tier (lb/balance::make_state; a function so that snapshot does not know balance).
 using BalanceStateFactory = std::function<std::unique_ptr<BalanceState>(const Pool&, const Tier&)>;
 
+inline constexpr std::size_t kLocalAddressesMax = 16384;  // = ip::LocalAddresses::kMax
+
 class Builder {
  public:
   Builder(Registry& registry, BalanceStateFactory factory) : registry_(registry), factory_(std::move(factory)) {}

@@ -84,6 +84,7 @@ class Snapshot {
 
   std::span<const VirtualServer> virtual_servers() const { return virtual_servers_; }
   std::span<const VirtualAddress> virtual_addresses() const { return virtual_addresses_; }
+  std::span<const LocalAddress> local_addresses() const { return locals_; }
   std::span<const SelfIp> self_ips() const { return self_ips_; }
   std::span<const std::shared_ptr<const Pool>> pools() const { return pools_; }
 

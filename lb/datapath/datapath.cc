@@ -1,0 +1,191 @@
+// A packet's way through Sluice, every decision in order; see datapath.h.
+//
+//   1  headers of a burst are parsed, and its flows fetched from memory, before any of its packets is decided on
+//   2  ARP                                 -> neighbor table
+//   3  fragment                            -> reassembly; what comes out whole goes on below
+//   4  TCP, UDP of a flow                  -> L4: rewrite, FIB, neighbor, out
+//   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow (or, mode http: L7, once it is there)
+//   6  TCP, UDP to a port of another worker-> handed over
+//   7  ICMP echo to one of our addresses   -> answered here, if that address does
+//   8  ICMP error about a flow             -> translated, passed on to the other side
+//   9  anything else to a self IP          -> host port, the kernel's side
+//  10  to a virtual address                -> refused: RST, port unreachable, protocol unreachable
+//  11  from the host port to elsewhere     -> routed, TTL untouched
+//  12  everything else                     -> dropped: Sluice is no router for strangers
+#include "lb/datapath/datapath.h"
+
+#include "dataplane/packet/chain.h"
+#include "lb/datapath/impl.h"
+
+namespace sluice::lb {
+
+using wire::PacketKind;
+
+void Datapath::on_burst(Instant now, packet::PortId rx_port, packet::Batch& batch) {
+  for (const packet::Packet packet : batch.view()) packet.set_rx_port(rx_port);
+  impl_->process(now, batch, Impl::Origin::port);
+}
+
+void Datapath::on_handover(Instant now, packet::Batch& batch) { impl_->process(now, batch, Impl::Origin::handover); }
+
+void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
+  for (const packet::Packet packet : batch.view()) packet::prefetch_data(packet);
+  std::uint32_t count = 0;
+  for (const packet::Packet packet : batch.view()) {
+    if (stage(packet, staged[count])) batch.packets[count++] = packet;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (staged[i].hash != 0) l4->table().prefetch_entry(staged[i].hash);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) dispatch(now, batch.packets[i], staged[i], origin);
+  batch.count = 0;
+}
+
+// False: the packet has ended here.
+bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
+  const packet::PortId rx_port = packet.rx_port();
+  s.hash = 0;
+  packet::pull_up_headers(packet);  // where it cannot, the parse finds the headers cut
+  const wire::ParseOptions parse{options.ports[rx_port].mac, packet.ipv4_checksum() != packet::ChecksumState::good};
+  if (const auto reason = wire::parse(packet.bytes(), packet.length(), parse, s.layers)) {
+    drops.drop(packet, *reason);
+    return false;
+  }
+  if (s.layers.kind == PacketKind::arp) return true;
+  if (s.layers.link_group) {
+    drops.drop(packet, DropReason::frame_not_for_us);
+    return false;
+  }
+  packet::trim_padding(packet, s.layers.frame_length());
+  if (s.layers.kind == PacketKind::tcp || s.layers.kind == PacketKind::udp) {
+    s.key = key_of(s.layers);
+    s.hash = l4->table().prefetch(s.key);
+  }
+  return true;
+}
+
+void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Origin origin) {
+  if (is_from_host(packet)) [[unlikely]]
+    counters.host_packets_in.add();
+  switch (s.layers.kind) {
+    case PacketKind::tcp:
+    case PacketKind::udp:
+      if (const auto hit = l4->table().find(s.key, s.hash)) return l4->forward(now, packet, s.layers, hit);
+      return without_flow(now, packet, s.layers, origin);
+    case PacketKind::arp:
+      return neighbors->input(now, packet.rx_port(), packet, s.layers.l3_offset);
+    case PacketKind::fragment:
+      return on_fragment(now, packet, s, origin);
+    case PacketKind::icmp:
+      return on_icmp(now, packet, s.layers);
+    case PacketKind::other:
+      return without_flow(now, packet, s.layers, origin);
+  }
+}
+
+void Datapath::Impl::on_fragment(Instant now, packet::Packet packet, Staged& s, Origin origin) {
+  const bool ours = local.contains(s.layers.destination);
+  if (is_from_host(packet) && !ours) return without_flow(now, packet, s.layers, origin);
+  if (!ours && !forwards_to_strangers) return drops.drop(packet, DropReason::ipv4_not_for_us);
+  const packet::Packet whole = reassembly->input(now, packet, s.layers);
+  if (!whole) return;
+  const std::uint8_t l3_offset = s.layers.l3_offset;
+  if (const auto reason = wire::parse_ipv4_layers(whole.bytes(), whole.length(), l3_offset, false, s.layers)) {
+    return drops.drop(whole, *reason);
+  }
+  if (s.layers.kind == PacketKind::fragment) return drops.drop(whole, DropReason::fragment_malformed);
+  if (s.layers.kind == PacketKind::tcp || s.layers.kind == PacketKind::udp) {
+    s.key = key_of(s.layers);
+    s.hash = l4->table().prefetch(s.key);
+  }
+  dispatch(now, whole, s, origin);
+}
+
+// Nobody but the kernel may use our addresses, and the kernel no others.
+bool Datapath::Impl::is_source_wrong(packet::Packet packet, const wire::Layers& layers) const {
+  const ip::LocalAddress* source = local.find(layers.source);
+  return is_from_host(packet) ? source == nullptr || !source->is_self_ip : source != nullptr;
+}
+
+void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& layers) {
+  if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
+  const ip::LocalAddress* to = local.find(layers.destination);
+  if (layers.icmp_type == wire::kIcmpEchoRequest && to != nullptr) {
+    if (!to->icmp_echo) return drops.drop(packet, DropReason::icmp_unhandled);
+    if (const auto reason = icmp->reply_to_echo(now, packet, layers)) return drops.drop(packet, *reason);
+    counters.echo_replies.add();
+    return egress->originate(now, packet, {.l3_offset = layers.l3_offset});
+  }
+  if (wire::is_icmp_error(layers.icmp_type) && l4->translate(now, packet, layers)) return;
+  if (is_from_host(packet) && to == nullptr) return route_from_host(now, packet, layers);
+  if (to == nullptr) return drops.drop(packet, DropReason::ipv4_not_for_us);
+  if (to->is_self_ip) return egress->to_host(packet, {.l3_offset = layers.l3_offset});
+  drops.drop(packet, wire::is_icmp_error(layers.icmp_type) ? DropReason::icmp_no_flow : DropReason::icmp_unhandled);
+}
+
+void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
+  if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
+  if (!local.contains(layers.destination)) {
+    if (is_from_host(packet)) return route_from_host(now, packet, layers);
+    return drops.drop(packet, DropReason::ipv4_not_for_us);
+  }
+  if (layers.kind != PacketKind::other && snapshot != nullptr) {
+    const Protocol protocol = layers.kind == PacketKind::tcp ? Protocol::tcp : Protocol::udp;
+    const VirtualServer* vs = snapshot->find_virtual_server(layers.destination, layers.dst_port, protocol);
+    // Mode http comes here as well while served_by_l4 says so: a proxy session (lb/l7) begins at this place.
+    if (vs != nullptr) return l4->open(now, packet, layers, *vs);
+    if (origin == Origin::port && hand_over(packet, layers)) return;
+  }
+  to_local(now, packet, layers);
+}
+
+// A reply to a source port that another worker gave away.
+bool Datapath::Impl::hand_over(packet::Packet packet, const wire::Layers& layers) {
+  if (handover == nullptr) return false;
+  const auto owner = l4->snat_ports().owner(layers.dst_port);
+  if (!owner || *owner == options.worker) return false;
+  const LocalAddress* to = snapshot->find_local(layers.destination);
+  if (to == nullptr || (to->self_ip == nullptr && !to->snat)) return false;
+  counters.handed_over.add();
+  handover->push(*owner, packet);
+  return true;
+}
+
+void Datapath::Impl::to_local(Instant now, packet::Packet packet, const wire::Layers& layers) {
+  const ip::LocalAddress* to = local.find(layers.destination);
+  if (to->is_self_ip && host_port != packet::kNoPort) return egress->to_host(packet, as_received(packet, layers));
+  if (layers.kind == PacketKind::other) {
+    return egress->refuse(now, packet, layers, DropReason::protocol_unknown, ip::IcmpError::protocol_unreachable());
+  }
+  egress->reject(now, packet, layers, DropReason::no_virtual_server);
+}
+
+void Datapath::Impl::route_from_host(Instant now, packet::Packet packet, const wire::Layers& layers) {
+  const auto flow_hash = static_cast<std::uint32_t>(key_of(layers).hash(options.seed));
+  const ip::Hop hop = output->route(now, layers.destination, flow_hash);
+  if (hop.status == ip::HopStatus::local) return drops.drop(packet, DropReason::looped_to_self);
+  if (!hop.can_transmit()) {
+    return egress->refuse(now, packet, layers, ip::drop_reason_of(hop.status), ip::IcmpError::net_unreachable());
+  }
+  if (layers.l3_length > hop.mtu && layers.dont_fragment) {
+    return egress->refuse(now, packet, layers, DropReason::fragmentation_needed,
+                          ip::IcmpError::fragmentation_needed(hop.mtu));
+  }
+  ip::TransmitSpec spec{.l3_offset = layers.l3_offset};
+  if (layers.kind != PacketKind::fragment) spec = as_received(packet, layers);
+  output->transmit(now, packet, hop, spec);
+}
+
+void Datapath::on_timers(Instant now) {
+  impl_->neighbors->expire(now);
+  impl_->reassembly->expire(now, [&](packet::Packet first, const wire::Layers& layers) {
+    impl_->egress->send_error(now, first, layers, ip::IcmpError::reassembly_timeout());
+  });
+  impl_->l4->expire(now);
+}
+
+Instant Datapath::next_timer() const {
+  return std::min({impl_->neighbors->next_deadline(), impl_->reassembly->next_deadline(), impl_->l4->next_timer()});
+}
+
+}  // namespace sluice::lb

@@ -1,0 +1,68 @@
+// The parts of a Datapath and the decisions between them; see datapath.h.
+//
+// Called by: lb/datapath only. Runs on: its worker.
+#pragma once
+
+#include "dataplane/ip/icmp.h"
+#include "dataplane/ip/output.h"
+#include "lb/datapath/datapath.h"
+#include "lb/l4/l4.h"
+
+namespace sluice::lb {
+
+struct Datapath::Impl {
+  Impl(DatapathOptions options_in, packet::TxSink& tx, packet::Drops& drops_in, packet::PacketPool pool_in,
+       worker::Handover* handover_in);
+  Status open();  // what can fail
+
+  // ---- datapath.cc: a packet's way, in this order
+  struct Staged {
+    wire::Layers layers;
+    flow::FlowKey key;
+    std::uint64_t hash = 0;
+  };
+  enum class Origin : std::uint8_t { port, handover };
+  void process(Instant now, packet::Batch& batch, Origin origin);
+  bool stage(packet::Packet packet, Staged& staged);
+  void dispatch(Instant now, packet::Packet packet, Staged& staged, Origin origin);
+  void on_fragment(Instant now, packet::Packet packet, Staged& staged, Origin origin);
+  void on_icmp(Instant now, packet::Packet packet, wire::Layers& layers);
+  void without_flow(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
+  void to_local(Instant now, packet::Packet packet, const wire::Layers& layers);
+  void route_from_host(Instant now, packet::Packet packet, const wire::Layers& layers);
+  bool is_source_wrong(packet::Packet packet, const wire::Layers& layers) const;
+  bool hand_over(packet::Packet packet, const wire::Layers& layers);
+  flow::FlowKey key_of(const wire::Layers& layers) const {
+    return {layers.source, layers.destination, layers.src_port, layers.dst_port, layers.protocol, {}};
+  }
+  bool is_from_host(packet::Packet packet) const { return packet.rx_port() == host_port; }
+  ip::TransmitSpec as_received(packet::Packet packet, const wire::Layers& layers) const {
+    return {.l3_offset = layers.l3_offset,
+            .l4 = egress->l4_checksum_of(packet.rx_port(), layers.protocol, packet.data() + layers.l4_offset)};
+  }
+
+  // ---- control.cc
+  void set_local_addresses(const Snapshot& next);
+
+  const DatapathOptions options;
+  packet::TxSink& tx;
+  packet::Drops& drops;
+  packet::PacketPool pool;
+  worker::Handover* handover;
+  packet::PortId host_port = packet::kNoPort;
+  DatapathCounters counters;
+  ip::LocalAddresses local;
+  ip::ForwardingEpoch epoch;
+  std::unique_ptr<ip::Fib> fib;
+  std::unique_ptr<ip::NeighborTable> neighbors;
+  std::unique_ptr<ip::Icmp> icmp;
+  std::unique_ptr<ip::IpOutput> output;
+  std::unique_ptr<ip::Reassembly> reassembly;
+  std::unique_ptr<Egress> egress;
+  std::unique_ptr<L4> l4;
+  const Snapshot* snapshot = nullptr;
+  bool forwards_to_strangers = false;  // some virtual server leaves the client's address: replies are not to us
+  std::array<Staged, packet::kBatchMax> staged;
+};
+
+}  // namespace sluice::lb

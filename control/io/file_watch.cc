@@ -103,7 +103,8 @@ class FileWatch::Impl : public std::enable_shared_from_this<FileWatch::Impl> {
   // Watches every step from the root to the path, through symbolic links.
   void follow(const fs::path& path, unsigned links) {
     fs::path at = path.root_path();
-    for (auto step = path.relative_path().begin(); step != path.relative_path().end(); ++step) {
+    const fs::path relative = path.relative_path();
+    for (auto step = relative.begin(); step != relative.end(); ++step) {
       if (step->empty()) continue;  // a trailing slash
       want(at, step->string());
       const fs::path next = at / *step;
@@ -114,7 +115,7 @@ class FileWatch::Impl : public std::enable_shared_from_this<FileWatch::Impl> {
         fs::path target = fs::read_symlink(next, error);
         if (error || links >= kLinksMax) return;
         if (target.is_relative()) target = at / target;
-        for (auto rest = std::next(step); rest != path.relative_path().end(); ++rest) target /= *rest;
+        for (auto rest = std::next(step); rest != relative.end(); ++rest) target /= *rest;
         follow(target.lexically_normal(), links + 1);
         return;
       }

@@ -64,7 +64,7 @@ TEST_F(ManifestFolderTest, ChangesAreApplied) {
   sync(root_ / "m");
   const auto errors = store_.to_model({}).errors;
   ASSERT_FALSE(errors.empty());
-  EXPECT_EQ(errors[0].place, file.string() + ":1:1 Service");
+  EXPECT_EQ(errors[0].place, file.string() + ":1:1 Service apiVersion");
 }
 
 TEST_F(ManifestFolderTest, AMissingFolderKeepsWhatItHad) {

@@ -433,6 +433,13 @@ bool Speaker::refresh(Instant now, const IpAddress& address, Outputs& out) {
   return true;
 }
 
+bool Speaker::resend(const IpAddress& address) {
+  auto* peer = impl_->find(address);
+  if (peer == nullptr || !peer->established()) return false;
+  impl_->start_sync(*peer);
+  return true;
+}
+
 std::optional<Speaker::Admission> Speaker::admission(const IpAddress& address) const {
   if (const auto* peer = impl_->find(address)) {
     return Admission{peer->settings.password, peer->settings.ttl_security, peer->settings.multihop};

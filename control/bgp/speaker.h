@@ -68,6 +68,8 @@ class Speaker {
   bool clear(Instant now, const IpAddress& peer, Outputs& out);
   // `clear ip bgp soft in`: asks for all routes again (RFC 2918, 7313). False: not Established or not supported.
   bool refresh(Instant now, const IpAddress& peer, Outputs& out);
+  // `clear ip bgp soft out`: sends the neighbour all our routes again, at the next step's end. False: not Established.
+  bool resend(const IpAddress& peer);
 
   // ---- what people want to see
   std::vector<PeerFacts> peers(Instant now) const;

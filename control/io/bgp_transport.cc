@@ -462,6 +462,15 @@ bool BgpTransport::refresh(const IpAddress& peer) {
   return sent;
 }
 
+bool BgpTransport::resend(const IpAddress& peer) {
+  bool found = false;
+  impl_->turn([&](Instant now, bgp::Outputs& out) {
+    found = impl_->speaker.resend(peer);
+    impl_->speaker.step(now, bgp::input::Tick{}, out);
+  });
+  return found;
+}
+
 void BgpTransport::shutdown(std::string_view reason, std::function<void()> done) {
   for (const auto& [address, listener] : impl_->listeners) {
     boost::system::error_code ignored;

@@ -51,6 +51,7 @@ class BgpTransport {
   void next_hops_changed();  // after changes of connected or static routes
   bool clear(const IpAddress& peer);
   bool refresh(const IpAddress& peer);
+  bool resend(const IpAddress& peer);
   // Cease to all; `done` runs when the last byte has gone, at most 2 s later.
   void shutdown(std::string_view reason, std::function<void()> done);
 

@@ -85,6 +85,7 @@ struct Capture::State {
   std::optional<bpf_program> program;
   std::uint32_t snaplen = kWholeFrame;
   std::uint64_t limit = 0;
+  packet::PortId only_port = packet::kNoPort;
   int fd = -1;
   rte_mempool* pool = nullptr;
   rte_ring* ring = nullptr;
@@ -102,6 +103,7 @@ Result<std::unique_ptr<Capture>> Capture::start(const CaptureOptions& options) {
   state->program = *program;
   if (options.snaplen != 0) state->snaplen = std::min(options.snaplen, kWholeFrame);
   state->limit = options.limit;
+  state->only_port = options.only_port;
   const std::string name = "capture" + std::to_string(serial++);
   state->pool = rte_pktmbuf_pool_create(name.c_str(), kBuffers, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
   state->ring = rte_ring_create(name.c_str(), kRing, SOCKET_ID_ANY, RING_F_SC_DEQ);
@@ -130,6 +132,7 @@ Capture::~Capture() {
 // ---- worker --------------------------------------------------------------------------------------------------------
 
 void Capture::offer(packet::PortId port, Direction direction, std::span<Packet> packets) {
+  if (state_->only_port != packet::kNoPort && port != state_->only_port) return;
   const std::uint64_t now = wall_clock_ns();
   for (Packet packet : packets) {
     if (!state_->matches(packet) || !state_->take_slot()) continue;

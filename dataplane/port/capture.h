@@ -22,11 +22,12 @@ namespace sluice::port {
 enum class Direction : std::uint8_t { in, out };
 
 struct CaptureOptions {
-  std::string filter;                   // as tcpdump takes it; empty: everything
-  std::uint32_t snaplen = 0;            // bytes kept of each frame; 0: whole frames
-  std::uint64_t limit = 0;              // frames; 0: until stopped
-  int fd = -1;                          // where the pcapng goes; owned by the capture from start() on
-  std::vector<packet::PortInfo> ports;  // become the file's interfaces
+  std::string filter;                          // as tcpdump takes it; empty: everything
+  std::uint32_t snaplen = 0;                   // bytes kept of each frame; 0: whole frames
+  std::uint64_t limit = 0;                     // frames; 0: until stopped
+  packet::PortId only_port = packet::kNoPort;  // frames of this port only; kNoPort: of all
+  int fd = -1;                                 // where the pcapng goes; owned by the capture from start() on
+  std::vector<packet::PortInfo> ports;         // become the file's interfaces
 };
 
 struct CaptureStatistics {

@@ -182,7 +182,11 @@ void get_bgp_neighbor(const Call& call) {
                [](const BgpNeighborStatus& n, const std::string& name) { return n.address == name; });
 }
 
-void get_arp(const Call& call) { call.answer({{"arp", to_json(call.backend.neighbor_entries())}}); }
+void get_arp(const Call& call) {
+  call.backend.neighbor_entries([call](const std::vector<NeighborEntryStatus>& entries) {
+    call.answer({{"arp", to_json(entries)}});
+  });
+}
 void get_worker(const Call& call) { call.answer({{"workers", to_json(call.backend.workers())}}); }
 void get_port(const Call& call) {
   answer_named(call, "ports", "port", call.backend.ports(), call.param("name"),

@@ -83,7 +83,6 @@ class Backend {
   // As imish prints it; `argument`: a prefix or address (table), a neighbor's address (neighbors), or empty for all.
   enum class BgpText : std::uint8_t { table, summary, neighbors };
   virtual Result<std::string> bgp_text(BgpText what, const std::string& argument) = 0;
-  virtual std::vector<NeighborEntryStatus> neighbor_entries() = 0;
   virtual std::vector<WorkerStatus> workers() = 0;
   virtual std::vector<PortStatus> ports() = 0;
   virtual DropsStatus drops() = 0;
@@ -91,6 +90,7 @@ class Backend {
   virtual std::string config_yaml() = 0;  // the running configuration, defaults filled in
 
   // Workers are asked; the answer comes later.
+  virtual void neighbor_entries(std::function<void(std::vector<NeighborEntryStatus>)> answer) = 0;
   virtual void list_flows(const FlowFilter& filter, std::function<void(Result<FlowsStatus>)> answer) = 0;
   virtual void delete_flows(const FlowFilter& filter, std::function<void(Result<std::uint64_t>)> answer) = 0;
 

@@ -87,9 +87,7 @@ Json to_json(const VirtualStatus& value) {
   out["pool"] = value.pool;
   out["snat"] = value.snat;
   out["persistence"] = value.persistence;
-  out["persistence_records"] = value.persistence_records;
   out["connection_limit"] = value.connection_limit;
-  out["refused"] = value.refused;
   out["note"] = value.note;
   out["origin"] = value.origin;
   out["clientside"] = to_json(value.traffic);
@@ -261,7 +259,6 @@ Json to_json(const WorkerStatus& value) {
           {"tx_bytes", value.tx_bytes},
           {"drops", value.drops},
           {"consumed", value.consumed},
-          {"generated", value.generated},
           {"rx_rate", round2(value.rx_rate)},
           {"tx_rate", round2(value.tx_rate)},
           {"drop_rate", round2(value.drop_rate)},
@@ -275,7 +272,6 @@ Json to_json(const WorkerStatus& value) {
           {"ring_drops", value.ring_drops},
           {"steer_miss", value.steer_miss},
           {"handovers_in", value.handovers_in},
-          {"handovers_out", value.handovers_out},
           {"flows", value.flows},
           {"flows_max", value.flows_max}};
 }
@@ -283,14 +279,12 @@ Json to_json(const WorkerStatus& value) {
 Json to_json(const PortStatus& value) {
   return {{"name", value.name},
           {"device", value.device},
-          {"driver", value.driver},
+          {"description", value.description},
           {"kind", value.kind},
           {"mac", value.mac},
           {"mtu", value.mtu},
           {"up", value.up},
-          {"speed_mbps", value.speed_mbps},
           {"queues", value.queues},
-          {"steering", value.steering},
           {"offloads", value.offloads},
           {"addresses", value.addresses},
           {"rx_packets", value.rx_packets},
@@ -308,9 +302,11 @@ Json to_json(const PortStatus& value) {
 }
 
 Json to_json(const DropsStatus& value) {
-  return {{"total", value.total},         {"rx", value.rx},
-          {"generated", value.generated}, {"tx", value.tx},
-          {"consumed", value.consumed},   {"reasons", array_of(value.reasons)}};
+  return {{"rx", value.rx},
+          {"tx", value.tx},
+          {"consumed", value.consumed},
+          {"total", value.total},
+          {"reasons", array_of(value.reasons)}};
 }
 
 Json to_json(const FlowStatus& value) {

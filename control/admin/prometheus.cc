@@ -109,10 +109,6 @@ void load_balancing(std::string& out, Backend& backend) {
   };
   availability(out, "virtual", virtuals, virtual_labels);
   traffic(out, "virtual", "client side", virtuals, virtual_labels);
-  static constexpr Column<VirtualStatus> kRefused[] = {{"sluice_virtual_refused_total", "counter",
-                                                        "Connections refused: no member, a limit, disabled.",
-                                                        [](const VirtualStatus& v) { return v.refused; }}};
-  columns(out, virtuals, virtual_labels, kRefused);
 
   const auto pools = backend.pools();
   const auto pool_labels = [](const PoolStatus& p) { return Labels{{"pool", p.name}, {"partition", p.partition}}; };
@@ -196,7 +192,6 @@ void workers(std::string& out, Backend& backend) {
       {"sluice_worker_tx_packets_total", "counter", "Packets sent.", [](const W& w) { return w.tx_packets; }},
       {"sluice_worker_drops_total", "counter", "Packets dropped.", [](const W& w) { return w.drops; }},
       {"sluice_worker_consumed_total", "counter", "Packets consumed here.", [](const W& w) { return w.consumed; }},
-      {"sluice_worker_generated_total", "counter", "Packets made here.", [](const W& w) { return w.generated; }},
       {"sluice_worker_turns_total", "counter", "Turns of the duty cycle.", [](const W& w) { return w.turns; }},
       {"sluice_worker_sleeps_total", "counter", "Turns that slept.", [](const W& w) { return w.sleeps; }},
       {"sluice_worker_buffers_in_use", "gauge", "Packet buffers in use.", [](const W& w) { return w.pool_in_use; }},

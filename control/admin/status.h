@@ -38,9 +38,7 @@ struct VirtualStatus {
   std::string note;    // what the user should know: "mode http: served by L4 forwarding"
   std::string origin;  // where it is configured
   std::uint32_t connection_limit = 0;
-  std::uint64_t persistence_records = 0;
-  std::uint64_t refused = 0;  // connections refused: no member, limit, disabled
-  Traffic traffic;            // client side
+  Traffic traffic;  // client side
 };
 
 struct VirtualAddressStatus {
@@ -166,20 +164,19 @@ struct BgpStatus {
 struct WorkerStatus {
   unsigned id = 0, core = 0;
   std::uint64_t rx_packets = 0, tx_packets = 0, rx_bytes = 0, tx_bytes = 0;
-  std::uint64_t drops = 0, consumed = 0, generated = 0;
+  std::uint64_t drops = 0, consumed = 0;
   double rx_rate = 0, tx_rate = 0, drop_rate = 0;
   double cycles_per_packet = 0, busy_percent = 0;
   std::uint64_t turns = 0, sleeps = 0, tasks = 0;
   std::uint64_t pool_in_use = 0, pool_size = 0;
-  std::uint64_t ring_drops = 0, steer_miss = 0, handovers_in = 0, handovers_out = 0;
+  std::uint64_t ring_drops = 0, steer_miss = 0, handovers_in = 0;
   std::uint64_t flows = 0, flows_max = 0;
 };
 
 struct PortStatus {
-  std::string name, device, driver, kind, mac, steering, numa;
+  std::string name, device, description, kind, mac;
   unsigned mtu = 1500, queues = 1;
   bool up = true;
-  std::uint32_t speed_mbps = 0;
   std::vector<std::string> addresses;
   std::vector<std::string> offloads;
   std::uint64_t rx_packets = 0, tx_packets = 0, rx_bytes = 0, tx_bytes = 0;
@@ -193,10 +190,9 @@ struct DropStatus {
   double rate = 0;
 };
 
-// rx + generated = tx + drops + consumed + held (in queues, reassembly, waiting for ARP).
 struct DropsStatus {
   std::vector<DropStatus> reasons;
-  std::uint64_t total = 0, rx = 0, tx = 0, consumed = 0, generated = 0;
+  std::uint64_t total = 0, rx = 0, tx = 0, consumed = 0;
 };
 
 struct FlowStatus {

@@ -42,7 +42,10 @@ Result<std::vector<std::string>> expand_words(CLI::App& app, std::vector<std::st
       continue;
     }
     std::vector<std::string> names;
-    for (const CLI::App* sub : at->get_subcommands([](CLI::App*) { return true; })) names.push_back(sub->get_name());
+    for (const CLI::App* sub : at->get_subcommands([](CLI::App*) { return true; })) {
+      // What ends the daemon must be written out; so "sh" is show.
+      if (sub->get_name() != "shutdown" || words[i] == "shutdown") names.push_back(sub->get_name());
+    }
     const auto found = matches(words[i], names);
     if (found.size() > 1) return fail("", fmt::format("\"{}\" could be {}", words[i], fmt::join(found, ", ")));
     if (found.empty()) break;  // a name or value: what follows is no command word either

@@ -28,15 +28,11 @@ std::string lines(const Json& strings, std::string_view prefix) {
 std::string port_block(const Json& p) {
   std::string out = fmt::format("Port: {}\n", text_of(p, "name"));
   out += field("Device", text_of(p, "device"));
-  out += field("Driver", text_of(p, "driver"));
-  out += field("Link", bool_of(p, "up")
-                           ? (number_of(p, "speed_mbps") > 0 ? fmt::format("up, {} Mbit/s", count_of(p, "speed_mbps"))
-                                                             : std::string("up"))
-                           : std::string("down"));
+  out += field("Kind", text_of(p, "kind")) + field("Driver", text_of(p, "description"));
+  out += field("Link", bool_of(p, "up") ? "up" : "down");
   out += field("MAC Address", text_of(p, "mac")) + field("MTU", count_of(p, "mtu"));
   out += field("Addresses", joined(child_of(p, "addresses")));
   out += field("Queues", count_of(p, "queues"));
-  if (!text_of(p, "steering").empty()) out += field("Steering", text_of(p, "steering"));
   out += field("Offloads", child_of(p, "offloads").empty() ? "none" : joined(child_of(p, "offloads")));
   out += fmt::format("\n  {:<16}{:>20}{:>14}{:>20}{:>14}\n", "", "Received", "per second", "Sent", "per second");
   out += fmt::format("  {:<16}{:>20}{:>14}{:>20}{:>14}\n", "Packets", count_of(p, "rx_packets"),
@@ -65,8 +61,7 @@ std::string render_workers(const Json& answer, const RenderOptions&) {
                {"Tx/s", Align::right},
                {"Drops", Align::right},
                {"Drops/s", Align::right},
-               {"Consumed", Align::right},
-               {"Generated", Align::right}});
+               {"Consumed", Align::right}});
   Table more({{"Worker", Align::right},
               {"Buffers", Align::right},
               {"Flows", Align::right},
@@ -80,8 +75,7 @@ std::string render_workers(const Json& answer, const RenderOptions&) {
     table.add({count_of(w, "id"), count_of(w, "core"), fmt::format("{:.1f}", number_of(w, "busy_percent")),
                fmt::format("{:.0f}", number_of(w, "cycles_per_packet")), count_of(w, "rx_packets"),
                human(number_of(w, "rx_rate")), count_of(w, "tx_packets"), human(number_of(w, "tx_rate")),
-               count_of(w, "drops"), human(number_of(w, "drop_rate")), count_of(w, "consumed"),
-               count_of(w, "generated")});
+               count_of(w, "drops"), human(number_of(w, "drop_rate")), count_of(w, "consumed")});
     more.add({count_of(w, "id"), count_of(w, "pool_in_use") + "/" + count_of(w, "pool_size"),
               count_of(w, "flows") + "/" + count_of(w, "flows_max"), count_of(w, "ring_drops"),
               count_of(w, "steer_miss"), count_of(w, "handovers_in"), count_of(w, "turns"), count_of(w, "sleeps"),
@@ -104,9 +98,8 @@ std::string render_drops(const Json& answer, const RenderOptions& options) {
         {text_of(drop, "reason"), count_of(drop, "count"), human(number_of(drop, "rate")), text_of(drop, "meaning")});
   }
   std::string out = table.empty() ? "No packet was dropped.\n" : table.text();
-  return out + fmt::format("\nReceived {} + generated {}; sent {}, consumed {}, dropped {}\n", count_of(answer, "rx"),
-                           count_of(answer, "generated"), count_of(answer, "tx"), count_of(answer, "consumed"),
-                           count_of(answer, "total"));
+  return out + fmt::format("\nReceived {}, sent {}, consumed {}, dropped {}\n", count_of(answer, "rx"),
+                           count_of(answer, "tx"), count_of(answer, "consumed"), count_of(answer, "total"));
 }
 
 std::string render_flows(const Json& answer, const RenderOptions&) {

@@ -91,11 +91,9 @@ std::string virtual_block(const Json& v) {
   out += field("Partition", text_of(v, "partition")) + field("Pool", text_of(v, "pool"));
   out += field("Source Address Translation", text_of(v, "snat"), 26);
   out += field("Persistence", text_of(v, "persistence"));
-  if (text_of(v, "persistence") != "none") out += field("Persistence Records", count_of(v, "persistence_records"));
   if (number_of(v, "connection_limit") > 0) out += field("Connection Limit", count_of(v, "connection_limit"));
   if (!text_of(v, "origin").empty()) out += field("Configured In", text_of(v, "origin"));
-  out += traffic_block(child_of(v, "clientside"), "ClientSide");
-  return out + traffic_line("Refused Connections", count_of(v, "refused"), "-");
+  return out + traffic_block(child_of(v, "clientside"), "ClientSide");
 }
 
 std::string member_block(const Json& m) {

@@ -1,0 +1,263 @@
+// BGP in the daemon; see bgp_control.h.
+#include "control/daemon/bgp_control.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace sluice::daemon {
+namespace {
+
+Ipv4Address local_for(const config::Config& config, Ipv4Address neighbor) {
+  for (const config::SelfIp& self : config.self_ips) {
+    if (self.address.subnet().contains(neighbor)) return self.address.address;
+  }
+  return config.self_ips.empty() ? Ipv4Address{} : config.self_ips.front().address.address;
+}
+
+bgp::NeighborSettings make_neighbor(const config::Config& config, const config::BgpNeighbor& neighbor) {
+  bgp::NeighborSettings out;
+  out.address = neighbor.address;
+  out.enabled = neighbor.enabled;
+  out.session.remote_as = neighbor.remote_as;
+  out.session.port = neighbor.port;
+  out.session.local_address = neighbor.local_address.value_or(local_for(config, neighbor.address));
+  out.session.hold_time = neighbor.hold_time;
+  out.session.keepalive = neighbor.keepalive;
+  out.session.connect_retry = neighbor.connect_retry;
+  out.session.passive = neighbor.passive;
+  out.session.password = neighbor.password;
+  out.session.description = neighbor.description;
+  return out;
+}
+
+std::string router_id_text(std::uint32_t id) { return Ipv4Address{id}.text(); }
+
+std::string_view origin_text(char origin) { return origin == 'i' ? "igp" : origin == 'e' ? "egp" : "incomplete"; }
+
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> out;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto end = std::min(text.find(' ', at), text.size());
+    if (end > at) out.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+admin::BgpMessageCounts counts_of(const bgp::MessageCounts& counts) {
+  return {counts.open, counts.notification, counts.update, counts.keepalive, counts.route_refresh};
+}
+
+std::optional<double> seconds_of(const std::optional<Duration>& duration) {
+  return duration ? std::optional(to_seconds(*duration)) : std::nullopt;
+}
+
+std::string text_of(const std::optional<IpAddress>& address) { return address ? address->text() : std::string(); }
+
+std::string restart_text(const bgp::PeerFacts& facts) {
+  if (!facts.restart_advertised && !facts.restart_received) return "not negotiated";
+  std::string out = fmt::format("{}{}", facts.restart_advertised ? "advertised" : "not advertised",
+                                facts.restart_received ? ", received" : ", not received");
+  if (facts.restarting) out += ", neighbor is restarting";
+  if (facts.restart_remaining) out += fmt::format(", stale for {:.0f} s more", to_seconds(*facts.restart_remaining));
+  return out;
+}
+
+admin::BgpNeighborStatus status_of(const bgp::PeerFacts& facts) {
+  admin::BgpNeighborStatus out;
+  out.address = facts.address.text();
+  out.description = facts.description;
+  out.remote_as = facts.remote_as;
+  out.local_as = facts.local_as;
+  out.internal = facts.internal;
+  out.enabled = facts.enabled;
+  out.passive = facts.passive;
+  out.authenticated = facts.password_set;
+  out.state = bgp::name_of(facts.state);
+  out.established = facts.state == bgp::State::established;
+  out.uptime_s = to_seconds(facts.in_state);
+  if (facts.remote_router_id) out.remote_router_id = router_id_text(*facts.remote_router_id);
+  out.local_router_id = router_id_text(facts.local_router_id);
+  out.hold_time_s = to_seconds(facts.hold_time);
+  out.keepalive_s = to_seconds(facts.keepalive);
+  out.configured_hold_time_s = to_seconds(facts.configured_hold_time);
+  out.configured_keepalive_s = to_seconds(facts.configured_keepalive);
+  out.last_read_s = seconds_of(facts.since_read);
+  out.last_write_s = seconds_of(facts.since_write);
+  for (const auto& c : facts.capabilities) out.capabilities.push_back({c.name, c.advertised, c.received});
+  out.sent = counts_of(facts.out);
+  out.received = counts_of(facts.in);
+  out.bytes_sent = facts.bytes_out;
+  out.bytes_received = facts.bytes_in;
+  out.out_queue = facts.output_queue_bytes;
+  out.table_version = facts.table_version;
+  out.neighbor_version = facts.neighbor_version;
+  out.graceful_restart = restart_text(facts);
+  out.remote_restart_time_s = to_seconds(facts.remote_restart_time);
+  out.received_prefixes = facts.accepted_prefixes + facts.rejected_prefixes;
+  out.accepted_prefixes = facts.accepted_prefixes;
+  out.announced_prefixes = facts.announced_prefixes;
+  out.connections_established = facts.connections_established;
+  out.connections_dropped = facts.connections_dropped;
+  out.last_reset_s = seconds_of(facts.since_last_reset);
+  out.last_reset_reason = facts.last_reset;
+  out.last_error = facts.state_reason;
+  out.local_address = text_of(facts.local_address);
+  out.local_port = facts.local_port;
+  out.foreign_address = facts.address.text();
+  out.foreign_port = facts.remote_port;
+  out.next_hop = text_of(facts.next_hop);
+  return out;
+}
+
+}  // namespace
+
+bgp::SpeakerSettings make_settings(const config::Config& config) {
+  bgp::SpeakerSettings out;
+  out.local_as = config.bgp.local_as;
+  out.router_id = config.bgp.router_id.value;
+  out.listen_port = config.bgp.listen_port;
+  out.graceful_restart_time = config.bgp.graceful_restart_time;
+  out.multipath_max = config.bgp.multipath_max;
+  for (const Ipv4Prefix& prefix : config.bgp.accept) out.accept.emplace_back(prefix);
+  for (const config::SelfIp& self : config.self_ips)
+    out.self_ips.push_back({self.address.address, self.address.length});
+  for (const config::BgpNeighbor& neighbor : config.bgp.neighbors)
+    out.neighbors.push_back(make_neighbor(config, neighbor));
+  return out;
+}
+
+BgpControl::BgpControl(io::Loop& loop, Routes& routes)
+    : routes_(routes),
+      speaker_(routes.table()),
+      transport_(loop.context(), speaker_, routes.table(),
+                 {.now = io::now,
+                  .routes_changed = [this] { routes_.push(); },
+                  .event = [this](const bgp::Output& event) { on_event(event); }}) {}
+
+BgpControl::~BgpControl() = default;
+
+Errors BgpControl::configure(const config::Config& config) {
+  if (config.bgp.local_as == 0 && !configured_) return {};
+  configured_ = config.bgp.local_as != 0;
+  return transport_.configure(make_settings(config));
+}
+
+void BgpControl::announce(const std::set<Ipv4Address>& addresses) {
+  for (const Ipv4Address address : announced_) {
+    if (addresses.contains(address)) continue;
+    if (configured_) spdlog::info("BGP: withdrawing {}/32", address.text());
+    transport_.withdraw(Ipv4Prefix::of(address, 32));
+  }
+  for (const Ipv4Address address : addresses) {
+    if (announced_.contains(address)) continue;
+    if (configured_) spdlog::info("BGP: announcing {}/32", address.text());
+    transport_.announce(Ipv4Prefix::of(address, 32), {});
+  }
+  announced_ = addresses;
+}
+
+void BgpControl::next_hops_changed() { transport_.next_hops_changed(); }
+
+Status BgpControl::clear(const std::optional<Ipv4Address>& neighbor, admin::Backend::BgpClear how) {
+  using How = admin::Backend::BgpClear;
+  if (!configured_) return fail("", "BGP is not configured");
+  std::vector<IpAddress> peers;
+  for (const bgp::PeerFacts& facts : speaker_.peers(io::now())) {
+    if (!neighbor || facts.address == IpAddress(*neighbor)) peers.push_back(facts.address);
+  }
+  if (peers.empty())
+    return fail("", neighbor ? fmt::format("no BGP neighbor \"{}\"", neighbor->text()) : "no BGP neighbors");
+  for (const IpAddress& peer : peers) {
+    bool done = true;
+    if (how == How::hard) done = transport_.clear(peer);
+    if (how == How::soft_in || how == How::soft_both) done = transport_.refresh(peer);
+    if (how == How::soft_out || how == How::soft_both) done = transport_.resend(peer) && done;
+    if (!done && neighbor)
+      return fail("", fmt::format("{} is not Established, or does not know route refresh", peer.text()));
+  }
+  return {};
+}
+
+void BgpControl::shutdown(std::function<void()> done) { transport_.shutdown("sluiced is shut down", std::move(done)); }
+
+void BgpControl::on_event(const bgp::Output& event) {
+  if (const auto* log = std::get_if<bgp::output::Log>(&event)) {
+    spdlog::log(log->warning ? spdlog::level::warn : spdlog::level::info, "BGP {}: {}", log->peer.text(), log->text);
+  } else if (const auto* up = std::get_if<bgp::output::SessionUp>(&event)) {
+    spdlog::info("BGP {}: session Established", up->peer.text());
+  } else if (const auto* down = std::get_if<bgp::output::SessionDown>(&event)) {
+    spdlog::warn("BGP {}: session down: {}", down->peer.text(), down->reason);
+  }
+}
+
+admin::BgpStatus BgpControl::status() const {
+  admin::BgpStatus out;
+  out.configured = configured_;
+  if (!configured_) return out;
+  const Instant now = io::now();
+  const bgp::SummaryFacts summary = speaker_.summary(now);
+  out.router_id = router_id_text(summary.router_id);
+  out.local_as = summary.local_as;
+  out.table_version = summary.table_version;
+  out.prefixes = summary.prefixes;
+  out.paths = summary.paths;
+  out.announced = announced_.size();
+  for (const bgp::PeerFacts& facts : speaker_.peers(now)) out.neighbors.push_back(status_of(facts));
+  return out;
+}
+
+std::vector<admin::BgpPathStatus> BgpControl::paths() const {
+  std::vector<admin::BgpPathStatus> out;
+  for (const bgp::PathFacts& facts : speaker_.paths(io::now())) {
+    admin::BgpPathStatus path;
+    path.prefix = facts.prefix.text();
+    path.next_hop = facts.next_hop.text();
+    path.from = facts.local ? "local" : facts.peer.text();
+    path.origin = origin_text(facts.origin);
+    path.as_path = facts.as_path;
+    path.valid = facts.valid;
+    path.best = facts.best;
+    path.multipath = facts.multipath;
+    path.internal = facts.internal;
+    path.stale = facts.stale;
+    path.local = facts.local;
+    path.med = facts.med;
+    path.local_pref = facts.local_pref;
+    path.weight = facts.local ? 32768 : 0;
+    path.reason = facts.why;
+    path.age_s = to_seconds(facts.age);
+    path.communities = split_words(facts.communities);
+    out.push_back(std::move(path));
+  }
+  return out;
+}
+
+Result<std::string> BgpControl::text(admin::Backend::BgpText what, const std::string& argument) const {
+  const Instant now = io::now();
+  const bgp::SummaryFacts summary = speaker_.summary(now);
+  if (what == admin::Backend::BgpText::summary) return bgp::text_of(summary);
+  if (what == admin::Backend::BgpText::neighbors) {
+    std::string out;
+    for (const bgp::PeerFacts& facts : speaker_.peers(now)) {
+      if (argument.empty() || facts.address.text() == argument) out += (out.empty() ? "" : "\n") + bgp::text_of(facts);
+    }
+    if (out.empty() && !argument.empty()) return fail("", fmt::format("no BGP neighbor \"{}\"", argument));
+    return out;
+  }
+  if (argument.empty()) return bgp::table_text(speaker_.paths(now), summary.router_id, summary.table_version);
+  const auto asked = Ipv4Address::parse(argument);
+  const auto prefix = asked ? std::optional(Ipv4Prefix::of(*asked, 32)) : Ipv4Prefix::parse(argument);
+  if (!prefix) return fail("", fmt::format("\"{}\" is no address and no prefix", argument));
+  // An address is looked up: its longest prefix.
+  for (int length = prefix->length; length >= (asked ? 0 : int{prefix->length}); --length) {
+    const auto paths = speaker_.paths(now, Ipv4Prefix::of(prefix->address, static_cast<unsigned>(length)));
+    if (!paths.empty()) return bgp::detail_text(paths);
+  }
+  return fail("", fmt::format("% Network not in table: {}", argument));
+}
+
+}  // namespace sluice::daemon

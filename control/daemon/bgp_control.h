@@ -1,0 +1,53 @@
+// BGP in the daemon: speaker and transport, settings out of the configuration, announcements out of availability.
+//
+// Called by: control/daemon. Runs on: control thread. Tested by: tests/control/daemon/bgp_settings_test.cc, tests/lab
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "control/admin/backend.h"
+#include "control/bgp/speaker.h"
+#include "control/config/model.h"
+#include "control/daemon/routes.h"
+#include "control/io/bgp_transport.h"
+#include "control/io/loop.h"
+
+namespace sluice::daemon {
+
+// Pure. A neighbour without local-address gets the self IP on its subnet, else the first.
+bgp::SpeakerSettings make_settings(const config::Config& config);
+
+class BgpControl {
+ public:
+  BgpControl(io::Loop& loop, Routes& routes);
+  ~BgpControl();
+
+  bool configured() const { return configured_; }
+  // What cannot be carried out (an address that cannot be bound) comes back; the rest works.
+  Errors configure(const config::Config& config);
+  // Announces exactly these virtual addresses.
+  void announce(const std::set<Ipv4Address>& addresses);
+  const std::set<Ipv4Address>& announced() const { return announced_; }
+  void next_hops_changed();
+  Status clear(const std::optional<Ipv4Address>& neighbor, admin::Backend::BgpClear how);
+  // Withdraws everything, ends every session; `done` runs when the last byte has gone.
+  void shutdown(std::function<void()> done);
+
+  admin::BgpStatus status() const;
+  std::vector<admin::BgpPathStatus> paths() const;
+  Result<std::string> text(admin::Backend::BgpText what, const std::string& argument) const;
+
+ private:
+  void on_event(const bgp::Output& event);
+
+  Routes& routes_;
+  bgp::Speaker speaker_;
+  io::BgpTransport transport_;
+  std::set<Ipv4Address> announced_;
+  bool configured_ = false;
+};
+
+}  // namespace sluice::daemon

@@ -1,0 +1,228 @@
+// sluiced as a whole; see daemon.h.
+//
+// Start: configuration -> DPDK, ports, workers -> self IPs, routes, monitors, snapshot -> BGP -> admin socket.
+// End (TERM, INT, `sluicectl shutdown`): withdraw routes, Cease -> a moment for flows to end -> stop probes -> stop
+// workers -> host port and admin socket go.
+#include "control/daemon/daemon.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <unistd.h>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <iostream>
+
+#include "control/admin/api.h"
+#include "control/daemon/backend.h"
+#include "control/daemon/log.h"
+#include "control/daemon/neighbors.h"
+#include "control/io/file_watch.h"
+#include "control/io/http_server.h"
+#include "dataplane/port/eal.h"
+
+namespace sluice::daemon {
+namespace {
+
+constexpr Duration kDrainTime = 200ms;  // after the routes are withdrawn: what is on its way still arrives
+constexpr Duration kEndTimeMax = 5s;    // whatever hangs, the end comes
+
+class Daemon {
+ public:
+  Daemon(const Options& options, config::Config config, ConfigSource& source, std::unique_ptr<PacketEngine> engine)
+      : source_(source),
+        engine_(std::move(engine)),
+        routes_(*engine_),
+        health_(
+            loop_, [this](Ipv4Address to) { return routes_.source_for(to); },
+            [this] { reconfigure_.verdicts_changed(); }),
+        balancing_(*engine_, health_),
+        bgp_(loop_, routes_),
+        neighbors_(*engine_),
+        statistics_(*engine_, balancing_, health_, routes_),
+        reconfigure_({source_, *engine_, balancing_, health_, routes_, bgp_},
+                     [this](const config::Config& running) { follow(running); }),
+        backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, reconfigure_, statistics_, options.config,
+                  [this] { end("sluicectl shutdown"); }}),
+        api_(backend_),
+        admin_(loop_, io::HttpLimits{}, [this](auto exchange) { api_.handle(std::move(exchange)); }),
+        metrics_(loop_, metrics_limits(), [this](auto exchange) { serve_metrics(std::move(exchange)); }),
+        end_alarm_(loop_, [this] { loop_.stop(); }),
+        config_(std::move(config)),
+        socket_(options.socket.value_or(config_.admin.socket)) {}
+
+  Errors start() {
+    if (auto ok = admin_.listen_unix(socket_); !ok) return {ok.error()};
+    spdlog::info("admin socket {}", socket_);
+    if (config_.admin.prometheus) {
+      if (auto ok = metrics_.listen_tcp(*config_.admin.prometheus); !ok) return {ok.error()};
+      spdlog::info("Prometheus metrics on http://{}/metrics", config_.admin.prometheus->text());
+    }
+    start_timers();
+    if (Errors errors = reconfigure_.start(config_); !errors.empty()) return errors;
+    start_watch();
+    log_start();
+    return {};
+  }
+
+  void run() {
+    loop_.on_signal({SIGTERM, SIGINT}, [this](int signal) { end(signal == SIGTERM ? "SIGTERM" : "SIGINT"); });
+    loop_.on_signal({SIGHUP}, [this](int) { reload("SIGHUP"); });
+    loop_.run();
+  }
+
+  int stop() {
+    watch_.reset();
+    tickers_.clear();
+    admin_.stop();
+    metrics_.stop();
+    backend_.stop();
+    health_.stop();
+    const Status stopped = engine_->stop();
+    engine_->engine().collect();
+    if (!stopped) spdlog::error("{}", stopped.error().text());
+    spdlog::info("sluiced has ended");
+    return stopped ? kExitOk : kExitFailed;
+  }
+
+ private:
+  static io::HttpLimits metrics_limits() {
+    io::HttpLimits limits;
+    limits.connections_max = 16;
+    limits.body_bytes_max = 1024;
+    return limits;
+  }
+
+  // The metrics port shows metrics and nothing else of the API.
+  void serve_metrics(std::shared_ptr<io::HttpExchange> exchange) {
+    if (exchange->method() == "GET" && exchange->target() == "/metrics") return api_.handle(std::move(exchange));
+    exchange->respond(404, "text/plain", "only GET /metrics is here\n");
+  }
+
+  void start_timers() {
+    const auto every = [&](Duration interval, std::function<void()> work) {
+      tickers_.push_back(std::make_unique<io::Ticker>(loop_, interval, std::move(work)));
+    };
+    every(5ms, [this] { collect(); });
+    every(kSampleInterval, [this] { statistics_.sample(io::now()); });
+    every(1s, [this] {
+      routes_.check_links();
+      balancing_.collect();
+    });
+    every(100ms, [this] { neighbors_.exchange(); });
+  }
+  void collect() {
+    engine_->engine().collect();
+    if (routes_.has_more()) routes_.push();
+  }
+
+  void start_watch() {
+    auto watch = io::FileWatch::start(loop_.context(), {.paths = source_.watched_paths(reconfigure_.running()),
+                                                        .on_change = [this] { reload("file change"); }});
+    if (!watch) {
+      spdlog::warn("files are not watched, reload with SIGHUP: {}", watch.error().text());
+      return;
+    }
+    watch_ = std::move(*watch);
+  }
+
+  void follow(const config::Config& running) {
+    if (watch_) watch_->set_paths(source_.watched_paths(running));
+  }
+
+  void reload(const std::string& why) {
+    if (ending_) return;
+    const auto report = reconfigure_.apply(std::nullopt, false, why);
+    if (report && report->changes.empty() && report->needs_restart.empty()) spdlog::info("{}: nothing changes", why);
+  }
+
+  void log_start() {
+    for (const config::SelfIp& self : config_.self_ips) {
+      spdlog::info("self IP {} on {}", self.address.text(), self.port);
+    }
+    for (const config::VirtualServer& server : config_.virtual_servers) {
+      spdlog::info("virtual server {} on {}, pool {}", server.name, server.destination.text(),
+                   server.pool.empty() ? "none" : server.pool);
+    }
+    if (config_.bgp.local_as != 0) {
+      spdlog::info("BGP AS {}, router ID {}, {} neighbors", config_.bgp.local_as, config_.bgp.router_id.text(),
+                   config_.bgp.neighbors.size());
+    }
+    spdlog::info("sluiced {} is ready, process {}", SLUICE_VERSION, ::getpid());
+  }
+
+  void end(const std::string& why) {
+    if (std::exchange(ending_, true)) return;
+    spdlog::info("{}: withdrawing routes and ending", why);
+    end_alarm_.set(io::now() + kEndTimeMax);
+    reconfigure_.withdraw_all();
+    bgp_.shutdown([this] { end_alarm_.set(io::now() + kDrainTime); });
+  }
+
+  io::Loop loop_;
+  ConfigSource& source_;
+  std::unique_ptr<PacketEngine> engine_;
+  Routes routes_;
+  Health health_;
+  Balancing balancing_;
+  BgpControl bgp_;
+  Neighbors neighbors_;
+  Statistics statistics_;
+  Reconfigure reconfigure_;
+  Backend backend_;
+  admin::Api api_;
+  io::HttpServer admin_, metrics_;
+  io::Alarm end_alarm_;
+  config::Config config_;
+  const std::string socket_;
+  std::vector<std::unique_ptr<io::Ticker>> tickers_;
+  std::unique_ptr<io::FileWatch> watch_;
+  bool ending_ = false;
+};
+
+int report(const Errors& errors, int code) {
+  for (const Error& error : errors) spdlog::error("{}", error.text());
+  return code;
+}
+
+// --check: to people, not to the log.
+int check(const Options& options) {
+  const LoadedConfig loaded = ConfigSource::check(options.config);
+  for (const Error& error : loaded.errors) std::cerr << error.text() << "\n";
+  for (const Error& error : loaded.complaints) std::cerr << error.text() << "\n";
+  for (const Error& warning : loaded.warnings) std::cerr << "warning: " << warning.text() << "\n";
+  if (!loaded.config || !loaded.complaints.empty()) return kExitConfig;
+  std::cout << options.config << ": the configuration is valid\n";
+  return kExitOk;
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  if (options.check) return check(options);
+  start_log(options.log_level, options.log_time);
+  ::signal(SIGPIPE, SIG_IGN);
+  spdlog::info("sluiced {} starts, configuration {}", SLUICE_VERSION, options.config);
+  ConfigSource source(options.config);
+  LoadedConfig loaded = source.load();
+  for (const Error& warning : loaded.warnings) spdlog::warn("{}", warning.text());
+  if (!loaded.config) return report(loaded.errors, kExitConfig);
+  for (const Error& error : loaded.complaints) spdlog::error("manifest rejected: {}", error.text());
+
+  const bool busy_poll = options.busy_poll.value_or(loaded.config->engine.busy_poll);
+  auto engine = PacketEngine::start(*loaded.config, busy_poll, options.host_interface);
+  if (!engine) return report({engine.error()}, kExitFailed);
+  int code = kExitOk;
+  {
+    Daemon daemon(options, std::move(*loaded.config), source, std::move(*engine));
+    const Errors errors = daemon.start();
+    if (errors.empty()) daemon.run();
+    code = daemon.stop();
+    if (!errors.empty()) code = report(errors, kExitFailed);
+  }
+  port::stop_eal();
+  return code;
+}
+
+}  // namespace sluice::daemon

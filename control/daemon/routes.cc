@@ -1,0 +1,151 @@
+// The routing table and its way to every FIB; see routes.h.
+#include "control/daemon/routes.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "control/io/loop.h"
+#include "dataplane/ip/fib.h"
+
+namespace sluice::daemon {
+namespace {
+
+constexpr std::size_t kUpdatesPerTask = 512;
+
+ip::RouteUpdate to_fib(const routing::RouteUpdate& update) {
+  ip::RouteUpdate out;
+  out.prefix = update.prefix;
+  switch (update.action) {
+    case routing::RouteAction::forward:
+      for (const routing::ResolvedNextHop& hop : *update.next_hops) {
+        if (out.next_hops.size() == ip::kEcmpMax) break;
+        out.next_hops.push_back(hop.gateway.is_zero() ? ip::NextHop::connected(hop.interface)
+                                                      : ip::NextHop::via(hop.interface, hop.gateway));
+      }
+      break;
+    case routing::RouteAction::local:
+      out.next_hops.push_back(ip::NextHop::local());
+      break;
+    case routing::RouteAction::blackhole:
+      out.next_hops.push_back(ip::NextHop::blackhole());
+      break;
+    case routing::RouteAction::remove:
+      break;
+  }
+  return out;
+}
+
+// Carries route changes to one worker; what its FIB refuses (it is full) is logged when the task is back.
+class ApplyRoutes : public worker::Task {
+ public:
+  ApplyRoutes(unsigned worker, lb::Datapath& datapath, std::shared_ptr<const std::vector<ip::RouteUpdate>> updates)
+      : worker_(worker), datapath_(datapath), updates_(std::move(updates)) {}
+
+  void run(Instant) noexcept override {
+    for (const ip::RouteUpdate& update : *updates_) {
+      const Status status = datapath_.fib().apply(update);
+      // A removal of what is not there is no trouble: a refused route was never in.
+      if (!status && !update.next_hops.empty() && refused_++ == 0) error_ = status.error();
+    }
+  }
+  void done() override {
+    if (refused_ > 0) spdlog::error("worker {}: {} routes refused: {}", worker_, refused_, error_.text());
+  }
+
+ private:
+  unsigned worker_;
+  lb::Datapath& datapath_;
+  std::shared_ptr<const std::vector<ip::RouteUpdate>> updates_;
+  std::size_t refused_ = 0;
+  Error error_;
+};
+
+// Calls remove(x) for what is only in `before`, add(x) for what is only in `after`.
+template <typename T, typename Remove, typename Add>
+void for_changes(const std::vector<T>& before, const std::vector<T>& after, Remove remove, Add add) {
+  for (const T& x : before) {
+    if (std::find(after.begin(), after.end(), x) == after.end()) remove(x);
+  }
+  for (const T& x : after) {
+    if (std::find(before.begin(), before.end(), x) == before.end()) add(x);
+  }
+}
+
+std::vector<Ipv4Address> addresses_of(const std::vector<config::VirtualAddress>& all) {
+  std::vector<Ipv4Address> out;
+  for (const config::VirtualAddress& address : all) out.push_back(address.address);
+  return out;
+}
+
+}  // namespace
+
+Routes::Routes(PacketEngine& engine) : engine_(engine) {
+  for (const packet::PortInfo& port : engine_.ports()) {
+    link_up_.push_back(true);
+    if (port.kind == packet::PortKind::network) table_.set_interface(port.id, port.name, true);
+  }
+}
+
+void Routes::configure(Instant now, const config::Config& config) {
+  for_changes(
+      configured_.self_ips, config.self_ips,
+      [&](const config::SelfIp& self) { table_.remove_connected(self.address, engine_.port_id(self.port)); },
+      [&](const config::SelfIp& self) { table_.add_connected(self.address, engine_.port_id(self.port), now); });
+  for_changes(
+      configured_.routes, config.routes,
+      [&](const config::StaticRoute& route) { table_.set_static(route.prefix, {}, false, now); },
+      [&](const config::StaticRoute& route) { table_.set_static(route.prefix, route.gateways, route.blackhole, now); });
+  for_changes(
+      addresses_of(configured_.virtual_addresses), addresses_of(config.virtual_addresses),
+      [&](Ipv4Address address) { table_.set_virtual_address(address, false, now); },
+      [&](Ipv4Address address) { table_.set_virtual_address(address, true, now); });
+  configured_ = config;
+  push();
+}
+
+void Routes::push() {
+  while (table_.has_updates()) {
+    // More than this at once waits for the loop's next turn: the mailboxes are bounded, and so is memory.
+    if (engine_.engine().tasks_in_flight() > 64 * engine_.workers()) return;
+    auto updates = std::make_shared<std::vector<ip::RouteUpdate>>();
+    for (const routing::RouteUpdate& update : table_.take_updates(kUpdatesPerTask)) updates->push_back(to_fib(update));
+    engine_.post_all([&](unsigned worker, lb::Datapath& datapath) {
+      return std::make_unique<ApplyRoutes>(worker, datapath, updates);
+    });
+  }
+}
+
+std::optional<Ipv4Address> Routes::source_for(Ipv4Address destination) const {
+  const auto& selves = configured_.self_ips;
+  if (selves.empty()) return std::nullopt;
+  const auto route = table_.lookup(destination);
+  if (route && route->action == routing::RouteAction::forward && !route->next_hops->empty()) {
+    const routing::ResolvedNextHop& hop = route->next_hops->front();
+    const Ipv4Address next = hop.gateway.is_zero() ? destination : hop.gateway;
+    const config::SelfIp* first = nullptr;
+    for (const config::SelfIp& self : selves) {
+      if (engine_.port_id(self.port) != hop.interface) continue;
+      if (self.address.subnet().contains(next)) return self.address.address;
+      if (first == nullptr) first = &self;
+    }
+    if (first != nullptr) return first->address.address;
+  }
+  return selves.front().address.address;
+}
+
+void Routes::check_links() {
+  bool changed = false;
+  for (const packet::PortInfo& port : engine_.ports()) {
+    if (port.kind != packet::PortKind::network) continue;
+    const bool up = engine_.engine().port(port.id).is_link_up();
+    if (up == link_up_[port.id]) continue;
+    link_up_[port.id] = up;
+    changed = true;
+    spdlog::log(up ? spdlog::level::info : spdlog::level::warn, "port {}: link {}", port.name, up ? "up" : "down");
+    table_.set_interface(port.id, port.name, up);
+  }
+  if (changed) push();
+}
+
+}  // namespace sluice::daemon

@@ -73,7 +73,6 @@ class Tree {
       if (!words_.name.empty()) {
         call().target += fmt::format("{}{}={}", path.find('?') == std::string::npos ? "?" : "&", parameter,
                                      percent_encode(words_.name));
-        call().options.detail = true;
       }
       call().render = render;
     });
@@ -85,7 +84,8 @@ class Tree {
     show->require_subcommand(1);
     show->fallthrough();
     show->add_option("-w,--watch", call().watch_s, "Repeat every N seconds")->check(CLI::Range(0.1, 3600.0));
-    show->add_flag("-d,--detail", call().options.detail, "Everything about each one");
+    show->add_flag("-b,--brief", call().options.brief, "A line for each virtual server, pool, node or monitor");
+    show->add_flag("-d,--detail", call().options.detail, "A block for each member; also drop reasons that are zero");
     add_get(show, "virtual", "Virtual servers", "/v1/virtual", render_virtuals, "name");
     add_get(show, "virtual-address", "Virtual addresses and their announcement", "/v1/virtual-address",
             render_virtual_addresses, "name", "ADDRESS");

@@ -13,7 +13,8 @@ namespace sluice::cli {
 using Json = nlohmann::ordered_json;
 
 struct RenderOptions {
-  bool detail = false;  // a block for each thing instead of a line
+  bool brief = false;   // a line for each thing instead of tmsh's block
+  bool detail = false;  // also what is zero, or a block where a line is usual
 };
 using Renderer = std::string (*)(const Json& answer, const RenderOptions& options);
 

@@ -75,13 +75,13 @@ std::string list(const Json& things, const RenderOptions& options, const char* n
   if (things.empty()) return fmt::format("(no {})\n", none);
   std::string out;
   for (const Json& thing : things) {
-    if (options.detail) {
+    if (!options.brief) {
       out += (out.empty() ? "" : "\n") + block(thing);
     } else {
       row(table, thing);
     }
   }
-  return options.detail ? out : table.text();
+  return options.brief ? table.text() : out;
 }
 
 std::string virtual_block(const Json& v) {
@@ -170,7 +170,7 @@ std::string render_virtuals(const Json& answer, const RenderOptions& options) {
   Table table = traffic_table({{"Virtual Server"}, {"Destination"}, {"Mode"}, {"Pool"}});
   std::string notes;
   for (const Json& v : child_of(answer, "virtuals")) {
-    if (options.detail || text_of(v, "note").empty()) continue;
+    if (!options.brief || text_of(v, "note").empty()) continue;
     notes += fmt::format("{}{}: {}\n", notes.empty() ? "\n" : "", text_of(v, "name"), text_of(v, "note"));
   }
   return list(child_of(answer, "virtuals"), options, "virtual servers", std::move(table), virtual_block,
@@ -211,7 +211,9 @@ std::string render_pools(const Json& answer, const RenderOptions& options) {
 }
 
 std::string render_members(const Json& answer, const RenderOptions& options) {
-  return list(child_of(answer, "members"), options, "pool members", member_table(), member_block, add_member);
+  // Lines, unless one asks for more: there may be thousands.
+  return list(child_of(answer, "members"), RenderOptions{!options.detail, options.detail}, "pool members",
+              member_table(), member_block, add_member);
 }
 
 std::string render_nodes(const Json& answer, const RenderOptions& options) {

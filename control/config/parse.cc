@@ -3,12 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <memory>
 
+#include "control/config/file.h"
 #include "control/config/normalise.h"
 #include "control/config/reader.h"
 #include "control/config/validate.h"
@@ -16,22 +13,7 @@
 namespace sluice::config {
 namespace {
 
-constexpr TreeLimits kFileLimits{.depth_max = 16, .documents_max = 2};
-
-Result<std::string> read_file(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(path, "is a folder: name the file");
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
-  if (!file) return fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
-  std::string text;
-  char buffer[65536];
-  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
-    text.append(buffer, n);
-    if (text.size() > kFileLimits.bytes_max) break;  // parse says so
-  }
-  if (std::ferror(file.get()) != 0) return fail(path, fmt::format("cannot be read: {}", std::strerror(errno)));
-  return text;
-}
+constexpr TreeLimits kFileLimits{.bytes_max = kFileBytesMax, .depth_max = 16, .documents_max = 2};
 
 }  // namespace
 

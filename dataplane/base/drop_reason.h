@@ -2,7 +2,7 @@
 //
 // A packet that enters the engine leaves it through a port, or is counted here exactly once: sum of reasons = drops.
 // Called by: every layer of the packet path. Runs on: workers (count), control thread (read).
-// Tested by: tests/dataplane/base/drop_reason_test.cc
+// Tested by: tests/dataplane/base/counter_test.cc
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // Rng: a small, fast, seeded source of numbers (xoshiro256**); the same seed gives the same numbers everywhere.
 //
 // Not for secrets. Called by: lb/balance, lb/l4 (first SNAT port), monitors (jitter), tests/sim. Runs on: its owner.
-// Follows: Blackman and Vigna, xoshiro256** 1.0; splitmix64 for the seed. Tested by: tests/dataplane/base/rng_test.cc
+// Follows: Blackman and Vigna, xoshiro256** 1.0; splitmix64 for the seed. Tested by: tests/dataplane/base/hash_test.cc
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // Time as a value: every machine takes `Instant now` as its first argument and never reads a clock itself.
 //
-// Called by: everybody. Runs on: any thread. Follows: -. Tested by: tests/dataplane/base/time_test.cc
+// Called by: everybody. Runs on: any thread. Follows: -.
 #pragma once
 
 #include <chrono>

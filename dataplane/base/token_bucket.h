@@ -1,7 +1,7 @@
 // TokenBucket: at most `rate` events a second on average, `burst` at once.
 //
 // Called by: ip/icmp, lb (resets, syn cookies). Runs on: the worker that owns it. Follows: -.
-// Tested by: tests/dataplane/base/token_bucket_test.cc
+// Tested by: tests/dataplane/base/hash_test.cc
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ class TokenBucket {
  public:
   // rate_per_second 0: nothing passes. burst >= 1.
   constexpr TokenBucket(std::uint32_t rate_per_second, std::uint32_t burst)
-      : interval_(rate_per_second == 0 ? Duration::max() : Duration(1s) / rate_per_second),
+      : interval_(rate_per_second == 0 ? Duration::max() : std::max(Duration(1s) / rate_per_second, Duration(1))),
         depth_(rate_per_second == 0 ? Duration::zero() : interval_ * std::max(burst, 1u)) {}
 
   // Takes one token if there is one.

@@ -4,7 +4,7 @@
 // and ends it by TxSink::push (transmit), Drops (drop with a reason) or passing it on. Nothing else frees packets.
 //
 // Called by: everything on the packet path. Runs on: workers. Follows: DPDK's mbuf library.
-// Tested by: tests/dataplane/packet/packet_test.cc
+// Tested by: tests/dataplane/packet/chain_test.cc
 #pragma once
 
 #include <rte_mbuf.h>

@@ -2,7 +2,7 @@
 // ones.
 //
 // Called by: ip, tcp, lb/datapath. Runs on: workers; one object of each per worker. Tested by:
-// tests/dataplane/packet/sink_test.cc
+// tests/dataplane/packet/chain_test.cc
 #pragma once
 
 #include <array>

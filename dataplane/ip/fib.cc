@@ -11,7 +11,7 @@
 namespace sluice::ip {
 namespace {
 
-// One bit of an entry says that it leads on to a tbl8; the rest is the group.
+// One bit of an entry says that it leads on to a tbl8; the rest is that table's number, or the group.
 constexpr std::uint32_t kGroupsMax1Byte = (1 << 7) - 2;
 constexpr std::uint32_t kGroupsMax2Bytes = (1 << 15) - 2;
 
@@ -44,7 +44,8 @@ Result<std::unique_ptr<Fib>> Fib::create(const std::string& name, const FibLimit
   conf.type = RTE_FIB_DIR24_8;
   conf.default_nh = 0;
   conf.max_routes = static_cast<int>(limits.routes_max);
-  conf.dir24_8.nh_sz = limits.groups_max <= kGroupsMax1Byte ? RTE_FIB_DIR24_8_1B : RTE_FIB_DIR24_8_2B;
+  conf.dir24_8.nh_sz =
+      std::max(limits.groups_max, limits.tbl8_max) <= kGroupsMax1Byte ? RTE_FIB_DIR24_8_1B : RTE_FIB_DIR24_8_2B;
   conf.dir24_8.num_tbl8 = limits.tbl8_max;
   rte_fib* fib = rte_fib_create(name.c_str(), socket, &conf);
   if (fib == nullptr) {

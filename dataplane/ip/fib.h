@@ -68,7 +68,7 @@ struct RouteUpdate {
 
 struct FibLimits {
   std::uint32_t routes_max = 65536;
-  std::uint32_t groups_max = 8191;  // up to 126 the table takes 16 MB of DPDK memory, up to 32,766 32 MB
+  std::uint32_t groups_max = 8191;  // if this and tbl8_max are at most 126, 16 MB of DPDK memory, else 32 MB
   std::uint32_t tbl8_max = 1024;    // /24s with longer prefixes inside; 256 (or 512) bytes each
 };
 

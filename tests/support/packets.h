@@ -137,7 +137,8 @@ struct SentFrame {
 // Keeps copies of all frames, at flush as the real one: call flush_all() before looking.
 class CollectSink : public packet::TxSink {
  public:
-  void flush(packet::PortId port) override;
+  ~CollectSink() override { flush_all(); }
+  void flush(packet::PortId port) final;
   void flush_all() {
     for (packet::PortId port = 0; port < packet::kPortsMax; ++port) flush(port);
   }

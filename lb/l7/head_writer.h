@@ -48,6 +48,6 @@ struct ResponseFraming {
   bool close = false;  // its end is the close of the client's connection (a 1.0 client cannot read chunks)
 };
 // A body until close becomes chunks for a 1.1 client, so that its connection lives on.
-ResponseFraming response_framing(const Head& response, Method request_method, bool client_http_1_0);
+ResponseFraming response_framing(const Head& response, bool client_http_1_0);
 
 }  // namespace sluice::lb::http

@@ -61,6 +61,7 @@ bool is_idempotent(Method method);
 // Fields that mean something to a proxy; all others are `other`.
 enum class FieldId : std::uint8_t {
   other,
+  framing_lookalike,  // Content_Length, Transfer_Encoding: framing to some servers, so it is not passed on
   connection,
   content_length,
   cookie,
@@ -88,6 +89,7 @@ struct Field {
   std::uint16_t value_length = 0;  // without the white space around it
   FieldId id = FieldId::other;
   bool hop_by_hop = false;  // not passed on: by its id, or because Connection names it
+  bool canonical = false;   // its line lies as it would be written: "name: value" CR LF
 };
 
 enum class Body : std::uint8_t {
@@ -108,8 +110,9 @@ struct Head {
   // Request
   Method method = Method::none;
   TargetForm form = TargetForm::origin;
-  std::string_view target;  // path and query in origin form ("/" when an absolute URI has none), "*", or "host:port"
-  std::string_view host;    // of the target or the Host field, without userinfo, as written; may be empty only in 1.0
+  std::string_view target;     // path and query in origin form ("/" when an absolute URI has none), "*", or "host:port"
+  bool slash_missing = false;  // an absolute target with a query but no path: a / goes ahead of `target`
+  std::string_view host;  // of the target or the Host field, without userinfo, as written; may be empty only in 1.0
   bool target_needs_encoding = false;  // has bytes such as \ or | that are forwarded as %XX
   // Response
   std::uint16_t status = 0;

@@ -14,8 +14,8 @@
 
 namespace sluice::lb {
 
-inline constexpr std::uint32_t kHttpHeadersMax = 256;       // the most that headers_max may be set to
-inline constexpr std::uint32_t kHttpHeadBytesMax = 0xffff;  // the most that head_bytes_max may be set to
+inline constexpr std::uint32_t kHttpHeadersMax = 256;      // the most that headers_max may be set to
+inline constexpr std::uint32_t kHttpHeadBytesMax = 61440;  // the most that head_bytes_max may be set to
 inline constexpr std::uint32_t kHttpRoutesMax = 1024;
 inline constexpr std::uint32_t kHeaderRulesMax = 64;
 

@@ -10,7 +10,8 @@
 //     case error:      step.error; the reader reads no more.
 //   }
 //
-// `input` is one contiguous run, the front of the receive queue, and every step says how much of it is done with. A
+// `input` is one contiguous run, the front of the receive queue, and every step says how much of it is done with. Read
+// until need_bytes, which always has consumed all of it; `end` may come when no input is left.  A
 // head that lies whole in `input` is parsed where it is; otherwise its parts are gathered in a buffer that grows up to
 // limits.head_bytes_max and is charged to the worker's budget. Every head is read twice, by our own scan (head_scan.h)
 // and by llhttp in strict mode, and refused unless both read the same. What is tolerated on the way in (bare LF as a
@@ -89,8 +90,12 @@ class MessageReader {
   // is an error (an idle connection that ends between two messages is not: need_bytes, at_message_start()).
   Step read(std::span<const char> input, bool end_of_stream, const HttpOptions& options, ReadScratch& scratch);
 
-  // Response side, before each response: the method of the request that it answers (HEAD and CONNECT change its body).
-  void expect_response_to(Method method) { request_method_ = method; }
+  // Response side, before each response: the method of the request that it answers (HEAD and CONNECT change its body),
+  // and whether an upgrade was asked for (101 is refused otherwise).
+  void expect_response_to(Method method, bool upgrade_asked = false) {
+    request_method_ = method;
+    upgrade_asked_ = upgrade_asked;
+  }
   // After step head: how the body is to be framed on the way out. Without it: as it came in.
   void start_body(Framing out) { out_chunked_ = out == Framing::chunked; }
 
@@ -112,9 +117,11 @@ class MessageReader {
  private:
   enum class State : std::uint8_t {
     start,
+    no_body,  // only the end is left
     length,
     until_close,
-    chunk_size,
+    chunk_size,   // in the digits
+    chunk_space,  // behind the digits, or in an extension's white space
     chunk_extension,
     chunk_size_lf,
     chunk_data,
@@ -125,30 +132,57 @@ class MessageReader {
     broken,
   };
 
+  // Where in a chunked input we are and what goes out of it.
+  struct ChunkRun;
+
   Step read_head(std::span<const char> input, bool end_of_stream, const HttpOptions& options, ReadScratch& scratch);
-  Step take_head(std::span<const char> bytes, const HttpOptions& options, ReadScratch& scratch);
-  Step read_length(std::span<const char> input, bool end_of_stream);
-  Step read_until_close(std::span<const char> input, bool end_of_stream);
+  Step look_at(std::span<const char> bytes, std::uint32_t consumed, const HttpOptions& options, ReadScratch& scratch);
+  Step take_head(std::span<const char> bytes, bool tolerated, std::uint32_t consumed, const HttpOptions& options,
+                 ReadScratch& scratch);
+  bool make_canonical(ReadScratch& scratch, const HttpOptions& options);
+  void choose_body(const Head& head, const HttpOptions& options);
+  Step read_plain(std::span<const char> input, bool end_of_stream);
   Step read_chunks(std::span<const char> input, bool end_of_stream, const HttpOptions& options, ReadScratch& scratch);
-  Step read_trailers(std::span<const char> input, bool end_of_stream, const HttpOptions& options, ReadScratch& scratch);
+  bool take_size_line(ChunkRun& run);
+  const char* size_line_byte(char c);
+  const char* size_line_done();
+  bool take_canonical_size_line(ChunkRun& run);
+  bool take_data(ChunkRun& run);
+  bool take_data_end(ChunkRun& run);
+  Step read_trailers(std::span<const char> input, std::uint32_t before, bool end_of_stream, const HttpOptions& options,
+                     ReadScratch& scratch);
+  Step take_trailers(std::uint32_t consumed, const HttpOptions& options, ReadScratch& scratch);
+  Step need(std::uint32_t consumed, bool end_of_stream);
+  Step end(std::uint32_t consumed);
   Step broken(std::uint16_t status, std::uint64_t offset, const char* reason);
-  bool gather(std::span<const char> bytes, std::uint32_t max, GatherBudget& budget);
+
+  // Copies bytes up to and with the empty line that ends a head or the trailers.
+  enum class Gathered : std::uint8_t { incomplete, complete, no_memory };
+  Gathered gather(std::span<const char> bytes, std::uint32_t max, GatherBudget& budget, std::uint32_t& taken);
+  bool reserve(std::uint32_t bytes, GatherBudget& budget);
+  std::uint16_t bad() const { return kind_ == Kind::request ? 400 : 502; }
 
   Kind kind_;
   State state_ = State::start;
   Method request_method_ = Method::none;
-  bool out_chunked_ = false;
-  bool first_chunk_ = true;       // no framing has gone out yet
-  bool tail_ready_ = false;       // write_tail has something to say
+  bool upgrade_asked_ = false;
+  bool in_chunked_ = false;       // the body comes in chunks
+  bool out_chunked_ = false;      // it goes out in chunks
+  bool owe_line_end_ = false;     // the CR LF behind the last chunk has not gone out yet
+  bool tail_ready_ = false;       // write_tail has its say
+  std::uint8_t empty_bytes_ = 0;  // of leading empty lines
   std::uint8_t size_digits_ = 0;  // of the chunk-size line being read
-  std::uint8_t newline_run_ = 0;  // how much of the empty line at the end of `buffer_` was seen
-  std::uint64_t remaining_ = 0;   // of the body, or of the chunk
+  std::uint8_t line_state_ = 0;   // gather: 0 in a line, 1 at its start, 2 behind a CR at its start
+  std::uint16_t extension_bytes_ = 0;
+  std::uint64_t remaining_ = 0;  // of the body, or of the chunk
   std::uint64_t message_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
+  std::uint64_t body_bytes_max_ = 0;
   std::unique_ptr<char[]> buffer_;
   std::uint32_t gathered_ = 0;
   std::uint32_t capacity_ = 0;
-  std::uint32_t looked_at_ = 0;  // bytes of buffer_ that the last full look has seen
+  std::uint32_t trailer_bytes_ = 0;  // in buffer_, for write_tail
+  std::uint32_t looked_at_ = 0;      // bytes of buffer_ that the last full look has seen
   GatherBudget* budget_ = nullptr;
 };
 

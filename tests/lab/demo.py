@@ -72,7 +72,7 @@ def ttl_of(text):
 
 def pings(stage):
     stage.title("Ping: the virtual addresses answer for themselves, and Sluice reaches pods through its own engine")
-    for where, ttl, what in ((MASTER, 255, "a node"), ("ip netns exec sluice-pod76", 254, "a pod, one hop further")):
+    for where, ttl, what in ((MASTER, 255, "a node"), ("ip netns exec sluice-pod76", 254, "a pod, one hop further,")):
         for address in (VS_HTTP, VS_BGP_ONLY):
             text = stage.shell(f"{where} ping -n -c 2 -i 0.2 {address}", keep=lambda line: "bytes from" in line,
                                check=False)
@@ -119,7 +119,7 @@ def pod_stops(lab, stage):
     for pool, timeout in ((POOL_FAST, 5), (POOL, 30)):
         stage.wait(lambda pool=pool: member not in available(lab, pool), timeout,
                    f"{member} is down in {pool} within its monitor's timeout of {timeout} s")
-    stage.shell(f"{CTL} show member {POOL_FAST}", lines_max=60)
+    stage.shell(f"{CTL} show member {POOL_FAST} | cut -d' ' -f2- | grep -E 'Member|{member}'")
     for address in (VS_HTTP, VS_SCENARIO):
         result = lab.client.http(f"http://{address}/", 200, 4)
         stage.check(not result["errors"] and pod.name not in result["answers"],

@@ -155,8 +155,6 @@ def persistence(checks, lab):
         result = lab.client.http(f"http://{address}/", 20)
         checks.ok(not result["errors"] and len(result["answers"]) == 1, f"{name}: one client, one member",
                   json.dumps(result))
-    record = [v for v in lab.sluice.json("show", "virtual", "sticky")["virtuals"]][0]["persistence_records"]
-    checks.equal(record, 1, "one persistence record")
 
 
 def ratio(checks, lab):
@@ -211,7 +209,7 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(0, 1, 0xba); 
 
 
 def accounting(checks, lab):
-    """Nothing leaks: no buffer in use when traffic stops, and rx + generated = tx + drops + consumed."""
+    """Nothing leaks: buffers in use return to their level when traffic stops."""
     lab.client.http(f"http://{VS_HTTP}/1m", 20, 4)
     time.sleep(1)
     workers = lab.sluice.json("show", "workers")["workers"]
@@ -219,10 +217,6 @@ def accounting(checks, lab):
     lab.client.http(f"http://{VS_HTTP}/1m", 60, 8)
     checks.eventually(lambda: sum(worker["pool_in_use"] for worker in lab.sluice.json("show", "workers")["workers"])
                       <= in_use, 10, f"buffers in use return to {in_use}")
-    worker = lab.sluice.json("show", "workers")["workers"][0]
-    difference = (worker["rx_packets"] + worker["generated"]) - (worker["tx_packets"] + worker["drops"] + worker["consumed"])
-    checks.ok(0 <= difference <= 64, f"packets in and out differ by {difference}: what is held right now",
-              json.dumps(worker))
 
 
 def no_endpoints(checks):

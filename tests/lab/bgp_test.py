@@ -92,11 +92,14 @@ def facts(checks):
 
 def block_syns(node, direction):
     """Lets only one side open TCP connections to port 179."""
-    chain = "input" if direction == "from-sluice" else "output"
+    hook, field = ("input", "saddr") if direction == "from-sluice" else ("output", "daddr")
     node.namespace.run("nft", "-f", "-", stdin=f"""
-        table ip lab {{ chain one {{ type filter hook {chain} priority 0;
-          tcp dport 179 tcp flags syn / syn,ack {'ip saddr' if chain == 'input' else 'ip daddr'} {LB_ADDRESS} drop
-        }} }}""")
+        table ip lab {{
+          chain one {{
+            type filter hook {hook} priority 0;
+            ip {field} {LB_ADDRESS} tcp dport 179 tcp flags syn / syn,ack drop
+          }}
+        }}""")
 
 
 def either_side_opens(checks):
@@ -151,8 +154,18 @@ def hold_timer(checks):
         wait_until(lambda: sluice_route(lab, "10.244.0.0/24"), 10)
         checks.equal(lab.sluice.neighbor(MASTER_ADDRESS)["hold_time_s"], 3, "hold time 3 s negotiated")
         lab.master.namespace.run("nft", "-f", "-", stdin="""
-            table ip silent { chain in { type filter hook input priority 0; tcp sport 179 drop; tcp dport 179 drop; }
-                              chain out { type filter hook output priority 0; tcp sport 179 drop; tcp dport 179 drop; } }""")
+            table ip silent {
+              chain in {
+                type filter hook input priority 0;
+                tcp sport 179 drop
+                tcp dport 179 drop
+              }
+              chain out {
+                type filter hook output priority 0;
+                tcp sport 179 drop
+                tcp dport 179 drop
+              }
+            }""")
         checks.eventually(lambda: not lab.sluice.neighbor(MASTER_ADDRESS)["established"], 3 + 2, "the hold timer expired")
         reason = lab.sluice.neighbor(MASTER_ADDRESS)["last_reset_reason"]
         checks.ok(re.search(r"[Hh]old", reason), "the reason says hold timer", reason)

@@ -51,7 +51,7 @@ def after_each_end(checks):
 def the_machine(checks):
     """The namespace's other traffic is untouched: a second interface keeps its addresses, routes and ARP."""
     with running_lab(sluice=False) as lab:
-        lab.lb.ip("link add mgmt0 type dummy", "link set mgmt0 up", "addr add 192.0.2.1/24 dev mgmt0",
+        lab.lb.ip("link add mgmt0 type bridge", "link set mgmt0 up", "addr add 192.0.2.1/24 dev mgmt0",
                   "route add 203.0.113.0/24 via 192.0.2.254")
         mine = [output("ip", "-netns", lab.lb.name, *words) for words in (("addr", "show", "mgmt0"),
                                                                          ("route", "show", "203.0.113.0/24"))]

@@ -124,6 +124,8 @@ class Lab:
         self.switch.create()
         self.switch.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
                        "link set dev br0 up")
+        # A switch forwards frames as they are; with br_netfilter the kernel's bridge would drop bad IPv4 headers.
+        self.switch.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", check=False)
         for node in self.nodes:
             node.create(self.switch, GATEWAY)
         self.lb.create()

@@ -35,6 +35,16 @@ Status check_pool(const PoolSpec& pool) {
   return {};
 }
 
+// A member that is in the pool no more is a newcomer should it come back; what flows it has, it keeps.
+void forget_removed(const Pool& before, const Pool* after) {
+  for (const auto& runtime : before.runtimes) {
+    if (after != nullptr && after->index_of_id.contains(runtime->id)) continue;
+    runtime->ready_since = kInstantMax;
+    runtime->ramp_end = Instant::min();
+    runtime->flows_on_down.store(FlowsOnDown::keep, std::memory_order_release);
+  }
+}
+
 // Members that take new connections, as tiers: with priority groups, the highest groups until `min_active` members are
 // found go together, and each further group is a tier to fall back on. Members without a verdict yet come last.
 void make_tiers(Pool& pool) {
@@ -144,6 +154,8 @@ void Builder::fill_members(Instant now, Pool& pool, bool& sweep) {
     } else if (runtime.ready_since == kInstantMax) {
       runtime.ready_since = now;
       runtime.ramp_end = others_in_service ? now + spec.slow_ramp : Instant::min();
+    } else if (runtime.ramp_end != Instant::min()) {
+      runtime.ramp_end = runtime.ready_since + spec.slow_ramp;
     }
     to.ramp_start = runtime.ready_since;
     to.ramp_end = runtime.ramp_end;
@@ -196,6 +208,11 @@ std::shared_ptr<const Snapshot> Builder::assemble(Instant now, const Snapshot* p
     const std::string name = spec.name;
     const auto& pool = snapshot->pools_.emplace_back(make_pool(now, std::move(spec), old_pools, sweep));
     pools.emplace(name, pool);
+  }
+  for (const auto& [name, before] : old_pools) {
+    const auto after = pools.find(name);
+    if (after == pools.end() || after->second != before)
+      forget_removed(*before, after == pools.end() ? nullptr : after->second.get());
   }
   snapshot->generation_ = previous == nullptr ? 1 : previous->generation() + 1;
   snapshot->sweep_generation_ = (previous == nullptr ? 0 : previous->sweep_generation()) + (sweep ? 1 : 0);

@@ -60,6 +60,20 @@ TEST(SlowRampTest, AMemberKeepsItsPlaceInTheRampWhenOthersChange) {
   EXPECT_EQ(bench.pool().members[3].ramp_end, kStart + 60s);
 }
 
+TEST(SlowRampTest, AMemberThatWasRemovedComesBackAsANewcomer) {
+  PoolBench bench;
+  PoolSpec spec = ramp_up(bench, Balance::round_robin);
+  const MemberSpec removed = spec.members.back();
+  spec.members.pop_back();
+  bench.build(spec, kStart + 100s);
+  spec.members.push_back(removed);
+  bench.build(spec, kStart + 200s);
+  EXPECT_EQ(bench.pool().members[3].ramp_end, kStart + 260s);
+  spec.slow_ramp = 5s;
+  bench.build(spec, kStart + 201s);
+  EXPECT_EQ(bench.pool().members[3].ramp_end, kStart + 205s);
+}
+
 TEST(SlowRampTest, OnlyRampingMembersLeftStillTakeEveryConnection) {
   PoolBench bench;
   PoolSpec spec = ramp_up(bench, Balance::round_robin);

@@ -1,0 +1,74 @@
+// Two workers: each gives away its own half of the source ports, and replies find the worker that owns their flow.
+#include "lb/l4/snat_ports.h"
+#include "tests/support/lb_world.h"
+
+namespace sluice::lb {
+namespace {
+
+using test::Frame;
+
+constexpr unsigned kSyn = wire::kTcpSyn, kAck = wire::kTcpAck;
+
+unsigned source_port(const World& world) { return wire::load_be16(world.last_frames().at(0).bytes.data() + 34); }
+
+TEST(WorkersTest, PortsAreSplitAndRepliesHandedOver) {
+  World first({.worker = 0, .workers = 2}), second({.worker = 1, .workers = 2});
+  first.install_default();
+  second.install_default();
+  const auto syn = first.client("172.16.40.80", 80, 50000).flags(kSyn).seq(1000);
+  first.send(syn);
+  const unsigned first_port = source_port(first);
+  EXPECT_LT(first_port, 1024u + 30208);  // 50,000 is the other's: not preserved
+  second.send(syn);
+  const unsigned second_port = source_port(second);
+  EXPECT_EQ(second_port, 50000u);
+
+  // The reply to the first one's flow arrives at the second: it goes over as it came, and is forwarded there.
+  const auto reply =
+      Frame().ip("10.244.0.76", "172.16.40.202").ttl(63).tcp(80, first_port).flags(kSyn | kAck).seq(5000, 1001);
+  second.feed(test::to_packet(second.pool(), reply.bytes()), kNetworkPort);
+  ASSERT_EQ(second.handover().batch.count, 1u);
+  EXPECT_EQ(second.handover().workers, std::vector<unsigned>{0});
+  EXPECT_EQ(second.datapath().counters().handed_over.get(), 1u);
+  EXPECT_EQ(test::to_bytes(second.handover().batch.packets[0]), reply.bytes());
+  EXPECT_EQ(first.handed_over(reply.bytes()), "int: 172.16.40.80:80 > 172.16.40.10:50000 tcp SA ttl 62 len 0");
+}
+
+TEST(WorkersTest, APacketIsHandedOverOnceAtMost) {
+  World world({.worker = 0, .workers = 2});
+  world.install_default();
+  const auto stray = Frame().ip("10.244.0.76", "172.16.40.202").tcp(80, 50000).flags(kAck).bytes();
+  EXPECT_EQ(world.handed_over(stray), "host: 10.244.0.76:80 > 172.16.40.202:50000 tcp A ttl 64 len 0");
+  EXPECT_EQ(world.handover().batch.count, 0u);
+}
+
+TEST(WorkersTest, WhatIsNoSnatPortStays) {
+  World world({.worker = 0, .workers = 2});
+  world.install_default();
+  EXPECT_EQ(world.send(Frame().ip("172.16.40.199", "172.16.40.202").tcp(50000, 179).flags(kSyn)),
+            "host: 172.16.40.199:50000 > 172.16.40.202:179 tcp S ttl 64 len 0");
+  EXPECT_EQ(world.send(Frame().ip("10.244.0.76", "172.16.40.202").tcp(80, 61440).flags(kAck)),
+            "host: 10.244.0.76:80 > 172.16.40.202:61440 tcp A ttl 64 len 0");
+  EXPECT_EQ(world.handover().batch.count, 0u);
+}
+
+TEST(SnatPortsTest, EveryPortHasExactlyOneOwner) {
+  for (const unsigned workers : {1u, 2u, 3u, 7u, 16u}) {
+    std::vector<SnatPorts> all;
+    for (unsigned w = 0; w < workers; ++w) all.emplace_back(1024, 61439, w, workers);
+    for (unsigned port = 0; port < 65536; ++port) {
+      unsigned owners = 0;
+      for (const SnatPorts& ports : all) owners += ports.is_own(port);
+      const auto owner = all[0].owner(static_cast<std::uint16_t>(port));
+      ASSERT_EQ(owners, owner ? 1u : 0u) << port;
+      if (owner) {
+        ASSERT_TRUE(all[*owner].is_own(port));
+      }
+    }
+    EXPECT_FALSE(all[0].owner(1023));
+    EXPECT_FALSE(all[0].owner(61440));
+  }
+}
+
+}  // namespace
+}  // namespace sluice::lb

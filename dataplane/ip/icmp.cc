@@ -54,7 +54,9 @@ std::optional<DropReason> Icmp::reply_to_echo(Instant now, packet::Packet packet
   wire::ChecksumDelta delta;
   delta.replace16(wire::load_be16(icmp), std::uint16_t{wire::kIcmpEchoReply} << 8 | layers.icmp_code);
   icmp[wire::kIcmpType] = wire::kIcmpEchoReply;
-  wire::store_be16(icmp + wire::kIcmpChecksum, delta.apply(wire::load_be16(icmp + wire::kIcmpChecksum)));
+  // All ones is zero in one's complement, and right as well for a message that is zero throughout; zero is not.
+  const std::uint16_t checksum = delta.apply(wire::load_be16(icmp + wire::kIcmpChecksum));
+  wire::store_be16(icmp + wire::kIcmpChecksum, checksum == 0 ? 0xffff : checksum);
 
   std::swap(layers.source, layers.destination);
   wire::store_ipv4(ipv4 + wire::kIpv4Source, layers.source);

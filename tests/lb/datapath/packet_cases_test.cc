@@ -153,6 +153,7 @@ std::vector<Case> icmp_cases() {
        "int: 172.16.40.80 > 172.16.40.10 icmp 0/0 ttl 255 len 56"},
       {"ping_without_payload", from_client().echo(7, 1).bytes(),
        "int: 172.16.40.80 > 172.16.40.10 icmp 0/0 ttl 255 len 0"},
+      {"ping_of_zeros", from_client().echo(0, 0).bytes(), "int: 172.16.40.80 > 172.16.40.10 icmp 0/0 ttl 255 len 0"},
       {"ping_odd_payload_with_dscp", from_client().tos(0xb8).echo(7, 1).payload_size(33).bytes(),
        "int: 172.16.40.80 > 172.16.40.10 icmp 0/0 ttl 255 len 33"},
       {"ping_from_a_pod_beyond_a_node", Frame().ip("10.244.0.5", "172.16.40.80").echo(7, 1).bytes(),

@@ -173,6 +173,7 @@ std::string World::outcome() {
   for (const auto& frame : frames_) {
     constexpr const char* kNames[] = {"int", "ext", "host"};
     parts.push_back(fmt::format("{}: {}", kNames[frame.port], test::describe(frame.bytes)));
+    if (!judge_frames) continue;
     const std::string faults = test::faults(frame.bytes);
     EXPECT_EQ(faults, "") << parts.back();
     if (!faults.empty()) faults_ = faults;

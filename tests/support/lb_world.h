@@ -93,8 +93,10 @@ class World {
   void feed(packet::Packet packet, packet::PortId port);
   void feed(packet::Batch& batch, packet::PortId port);
   std::string outcome();
+  void end(packet::Packet packet) { drops_->drop(packet, DropReason::steer_ring_full); }
 
   Instant now = kWorldStart;
+  bool judge_frames = true;  // false: frames in may be wrong in ways that are passed on
 
  private:
   void add_routes();

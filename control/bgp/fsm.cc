@@ -47,7 +47,6 @@ Transition connect(Event event) {
     case Event::automatic_start_passive:
       return {State::connect, 0};
     case Event::manual_stop:
-    case Event::automatic_stop:
       return {State::idle, kRelease | kResetRetryCounter};
     case Event::connect_retry_timer_expires:
       return {State::connect, kDropTcp | kStartConnectRetry | kConnect};
@@ -69,7 +68,6 @@ Transition active(Event event) {
     case Event::automatic_start_passive:
       return {State::active, 0};
     case Event::manual_stop:
-    case Event::automatic_stop:
       return {State::idle, kRelease | kResetRetryCounter};
     case Event::connect_retry_timer_expires:
       return {State::connect, kStartConnectRetry | kConnect};

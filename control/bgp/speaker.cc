@@ -357,12 +357,14 @@ void Speaker::step(Instant now, const Input& any, Outputs& out) {
     });
   } else if (const auto* failed = std::get_if<input::ConnectFailed>(&any)) {
     with_conn(failed->conn, [&](Peer& peer, Connection& conn) {
+      impl.by_conn.erase(std::exchange(conn.id, 0));  // there is nothing left to close
       impl.event(now, peer, conn, Event::tcp_connection_fails, out, std::nullopt, failed->reason);
     });
   } else if (const auto* accepted = std::get_if<input::Accepted>(&any)) {
     impl.accepted(now, *accepted, out);
   } else if (const auto* closed = std::get_if<input::Closed>(&any)) {
     with_conn(closed->conn, [&](Peer& peer, Connection& conn) {
+      impl.by_conn.erase(std::exchange(conn.id, 0));  // there is nothing left to close
       impl.event(now, peer, conn, Event::tcp_connection_fails, out, std::nullopt, closed->reason);
     });
   } else if (const auto* written = std::get_if<input::Written>(&any)) {

@@ -11,10 +11,6 @@
 #include <cerrno>
 #include <cstring>
 
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51  // Linux 6.3; Debian 12's headers do not name it yet
-#endif
-
 namespace sluice::io {
 namespace {
 
@@ -59,18 +55,14 @@ bool bind_to(int fd, const IpAddress& address, std::uint16_t port) {
   return bind(fd, at.get(), at.size) == 0;
 }
 
-// Older kernels do not know the range option: then the ports are tried in turn.
+// IP_LOCAL_PORT_RANGE is no help: it cannot leave the range that the sysctl gives (32768..60999). Several connections
+// may share a port (SO_REUSEADDR) as long as their other ends differ, so 5,000 neighbours fit.
 bool bind_in_range(int fd, const IpAddress& address) {
-  const std::uint32_t range = kPortLast << 16 | kPortFirst;
-  if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) == 0) {
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);  // the port is chosen by connect(), knowing the remote end
-    return bind_to(fd, address, 0);
-  }
-  static std::uint32_t next = kPortFirst;
+  static std::uint32_t next = kPortFirst + static_cast<std::uint32_t>(getpid()) * 97 % (kPortLast - kPortFirst);
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   for (std::uint32_t i = kPortFirst; i <= kPortLast; ++i) {
-    const auto port = static_cast<std::uint16_t>(next);
-    next = next == kPortLast ? kPortFirst : next + 1;
-    if (bind_to(fd, address, port)) return true;
+    next = next >= kPortLast ? kPortFirst : next + 1;
+    if (bind_to(fd, address, static_cast<std::uint16_t>(next))) return true;
     if (errno != EADDRINUSE) return false;
   }
   return false;

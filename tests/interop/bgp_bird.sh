@@ -15,7 +15,7 @@ ns_add n 172.16.40.198/24
 declare -A BIRD_PID
 # bird_start NS CONF [-R]
 bird_start() {
-  in_ns "$1" bird -f -c "$2" -s "$NS_TMP/$1.ctl" -P "$NS_TMP/$1.pid" ${3:-} >>"$NS_TMP/$1.log" 2>&1 &
+  ip netns exec "$NS_PREFIX-$1" bird -f -c "$2" -s "$NS_TMP/$1.ctl" -P "$NS_TMP/$1.pid" ${3:-} >>"$NS_TMP/$1.log" 2>&1 &
   BIRD_PID[$1]=$!
   NS_PIDS+=($!)
   for _ in $(seq 50); do [ -S "$NS_TMP/$1.ctl" ] && birdc_ "$1" show status >/dev/null 2>&1 && return; sleep 0.1; done
@@ -40,8 +40,9 @@ G='Global_172_16_40_202'
 established() {  # both ends, both nodes
   eventually 20 "$1: BIRD on the master says Established" bird_says Established m show protocols $G
   eventually 20 "$1: BIRD on node1 says Established" bird_says Established n show protocols $G
-  eventually 5 "$1: we say Established with the master" says "^172.16.40.199 .* 1$" summary
-  eventually 5 "$1: we say Established with node1" says "^172.16.40.198 .* 1$" summary
+  # After -R BIRD announces when it has End-of-RIB of all its neighbours, the other node too.
+  eventually 60 "$1: we say Established with the master" says "^172.16.40.199 .* 1$" summary
+  eventually 60 "$1: we say Established with node1" says "^172.16.40.198 .* 1$" summary
 }
 
 case_calico() {
@@ -64,6 +65,9 @@ case_calico() {
   says 'Route refresh \(new\): advertised and received' neighbors || fail "capabilities: $(ask neighbors)"
   says 'Remote restart time 120 s' neighbors || fail "graceful restart: $(ask neighbors)"
   says 'End-of-RIB sent, received' neighbors || fail "End-of-RIB: $(ask neighbors)"
+  if says 'Foreign port: 179' neighbors; then
+    says 'Local port: (6[1-5][0-9]{3}).*' neighbors || fail "local port of our connection: $(ask neighbors)"
+  fi
   pass "$version: show ip bgp neighbors has the facts of the scenario"
   # Fact 6: a refresh brings withdrawals of routes that were never announced.
   [ "$(ask refresh 172.16.40.199)" = sent ] || fail "route refresh"
@@ -101,7 +105,8 @@ case_loss() {
   says 'stale prefixes' neighbors || fail "kill -9: no stale prefixes: $(ask neighbors)"
   pass "kill -9: its route stays, stale"
   bird_start m "$PWD/calico/2019/k8s-master.conf" -R
-  eventually 20 "kill -9: it is back" says '^172.16.40.199 .* 1$' summary
+  # BIRD after -R waits for all its neighbours, the other node too, before it announces.
+  eventually 60 "kill -9: it is back" says '^172.16.40.199 .* 1$' summary
   eventually 10 "kill -9: nothing is stale any more" says_not 'stale prefixes' neighbors
   says '^B 10.244.0.0/24' routes || fail "kill -9: the route is gone after the return"
   # birdc down: NOTIFICATION 6/2: routes go at once.
@@ -126,8 +131,9 @@ case_loss() {
   bird_stop n
 }
 
+# From here on the other node is missing: after -R BIRD would wait for it before it announces.
 case_collision() {  # both sides connect at once, again and again
-  bird_start m "$PWD/calico/2019/k8s-master.conf" -R
+  bird_start m "$PWD/calico/2019/k8s-master.conf"
   speaker_start lb --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199
   for i in 1 2 3; do
     eventually 30 "collision $i: established" says '^172.16.40.199 .* 1$' summary
@@ -151,7 +157,7 @@ with() { sed "s/^  neighbor 172.16.40.202 as 64512;/&\n  $1/" "$PWD/calico/2019/
 
 case_md5() {
   with 'password "s3cret";'
-  bird_start m "$NS_TMP/m.conf" -R
+  bird_start m "$NS_TMP/m.conf"
   speaker_start lb --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199 --password s3cret
   eventually 20 "MD5, we connect: established" says '^172.16.40.199 .* 1$' summary
   speaker_stop
@@ -169,7 +175,7 @@ case_md5() {
 case_ttl() {
   with 'ttl security on;'
   sed -i 's/^  multihop;/  direct;/' "$NS_TMP/m.conf"
-  bird_start m "$NS_TMP/m.conf" -R
+  bird_start m "$NS_TMP/m.conf"
   speaker_start lb --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199 --ttl-security 1
   eventually 20 "TTL security, we connect: established" says '^172.16.40.199 .* 1$' summary
   speaker_stop
@@ -180,7 +186,7 @@ case_ttl() {
 }
 
 case_add_path() {  # Fact 7
-  bird_start m "$PWD/calico/2019/k8s-master.conf" -R
+  bird_start m "$PWD/calico/2019/k8s-master.conf"
   speaker_start lb --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199 --add-path
   ask announce 172.16.40.81/32 >/dev/null
   eventually 20 "ADD-PATH: established" says '^172.16.40.199 .* 1$' summary
@@ -193,7 +199,7 @@ case_add_path() {  # Fact 7
 
 case_ebgp() {
   sed 's/^  neighbor 172.16.40.202 as 64512;/  neighbor 172.16.40.202 as 4200000001;/' "$PWD/calico/2019/k8s-master.conf" > "$NS_TMP/m.conf"
-  bird_start m "$NS_TMP/m.conf" -R
+  bird_start m "$NS_TMP/m.conf"
   speaker_start lb --as 4200000001 --remote-as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199
   ask announce 172.16.40.81/32 >/dev/null
   eventually 20 "eBGP: established" says '^172.16.40.199 .* 1$' summary

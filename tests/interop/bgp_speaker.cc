@@ -37,8 +37,8 @@ void say(const std::string& text) {
 }
 
 std::string text_of(const routing::RouteInfo& r) {
-  std::string out = fmt::format("{} {}{} [{}/{}]", code_of(r.source), r.prefix.text(), r.selected ? "" : " (unused)", r.distance,
-                                r.metric);
+  std::string out = fmt::format("{} {}{} [{}/{}]", code_of(r.source), r.prefix.text(), r.selected ? "" : " (unused)",
+                                r.distance, r.metric);
   for (const auto& hop : r.hops) {
     out += hop.gateway.is_zero() ? " directly connected" : " via " + hop.gateway.text();
     out += hop.interface.empty() ? " inactive" : ", " + hop.interface;
@@ -100,7 +100,8 @@ struct Program {
       for (const auto& facts : speaker.peers(now())) say(text_of(facts));
     }
     if (verb == "summary") say(text_of(speaker.summary(now())));
-    if (verb == "bgp") say(bgp::table_text(speaker.paths(now()), settings.router_id, speaker.summary(now()).table_version));
+    if (verb == "bgp")
+      say(bgp::table_text(speaker.paths(now()), settings.router_id, speaker.summary(now()).table_version));
     if (verb == "path" && prefix) say(bgp::detail_text(speaker.paths(now(), *prefix)));
     if (verb == "count") say(fmt::format("{} {}", speaker.summary(now()).prefixes, table.size()));
     if (verb == "routes") {

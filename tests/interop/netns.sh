@@ -40,7 +40,13 @@ ns_add() {
 
 in_ns() { local ns=$NS_PREFIX-$1; shift; ip netns exec "$ns" "$@"; }
 
-fail() { echo "FAIL: $*" >&2; exit 1; }
+fail() {
+  echo "FAIL: $*" >&2
+  for file in "$NS_TMP"/*.out "$NS_TMP"/*.log; do
+    [ -f "$file" ] && echo "--- the end of ${file##*/}" && tail -n "${TAIL:-12}" "$file"
+  done >&2
+  exit 1
+}
 pass() { echo "ok: $*"; }
 
 # eventually SECONDS WHAT COMMAND...: until it succeeds.

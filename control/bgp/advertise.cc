@@ -139,7 +139,8 @@ const Speaker::Impl::Encoded& Speaker::Impl::encode(std::size_t group, std::uint
       encoded.to = std::prev(at)->first;
       break;
     }
-    const auto& [prefix, origination] = std::pair(at->second, originated.at(at->second));
+    const auto& prefix = at->second;
+    const auto& origination = originated.at(prefix);
     auto attributes = origination.withdrawn ? std::nullopt : exported(key, prefix, origination.attributes);
     if (!attributes) {
       // Whoever is only being told of the table has nothing to forget.

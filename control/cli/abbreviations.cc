@@ -41,13 +41,17 @@ Result<std::vector<std::string>> expand_words(CLI::App& app, std::vector<std::st
       if (takes_value(at, words[i])) ++i;
       continue;
     }
-    std::vector<std::string> names;
+    std::vector<std::string> all, names;
     for (const CLI::App* sub : at->get_subcommands([](CLI::App*) { return true; })) {
+      all.push_back(sub->get_name());
       // What ends the daemon must be written out; so "sh" is show.
       if (sub->get_name() != "shutdown" || words[i] == "shutdown") names.push_back(sub->get_name());
     }
     const auto found = matches(words[i], names);
     if (found.size() > 1) return fail("", fmt::format("\"{}\" could be {}", words[i], fmt::join(found, ", ")));
+    if (found.empty() && at->get_require_subcommand_min() > 0) {
+      return fail("", fmt::format("\"{}\" is none of {}", words[i], fmt::join(all, ", ")));
+    }
     if (found.empty()) break;  // a name or value: what follows is no command word either
     words[i] = found.front();
     at = at->get_subcommand(found.front());

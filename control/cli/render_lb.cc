@@ -89,7 +89,7 @@ std::string virtual_block(const Json& v) {
   out += field("Destination", text_of(v, "destination")) + field("Mode", text_of(v, "mode"));
   if (!text_of(v, "note").empty()) out += field("Note", text_of(v, "note"));
   out += field("Partition", text_of(v, "partition")) + field("Pool", text_of(v, "pool"));
-  out += field("Source Address Translation", text_of(v, "snat"), 26);
+  out += field("Source Address Translation", text_of(v, "snat"));
   out += field("Persistence", text_of(v, "persistence"));
   if (number_of(v, "connection_limit") > 0) out += field("Connection Limit", count_of(v, "connection_limit"));
   if (!text_of(v, "origin").empty()) out += field("Configured In", text_of(v, "origin"));

@@ -31,7 +31,7 @@ class Table {
 };
 
 // "  Availability     : available\n"; labels padded to `width`.
-std::string field(std::string_view label, std::string_view value, std::size_t width = 24);
+std::string field(std::string_view label, std::string_view value, std::size_t width = 26);
 
 std::string human(double value);            // 999 -> "999", 1234 -> "1.2K", 5.6e9 -> "5.6G"
 std::string clock_time(double seconds);     // "00:22:53", "1d02h33m", "3w4d05h"

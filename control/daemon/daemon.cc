@@ -181,6 +181,15 @@ class Daemon {
   bool ending_ = false;
 };
 
+// DPDK's tap driver asks for a real-time signal for each packet. Its own thread may have them; this one would only be
+// torn out of its system calls.
+void leave_tap_signals_to_others() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 int report(const Errors& errors, int code) {
   for (const Error& error : errors) spdlog::error("{}", error.text());
   return code;
@@ -213,6 +222,7 @@ int run(const Options& options) {
   const bool busy_poll = options.busy_poll.value_or(loaded.config->engine.busy_poll);
   auto engine = PacketEngine::start(*loaded.config, busy_poll, options.host_interface);
   if (!engine) return report({engine.error()}, kExitFailed);
+  leave_tap_signals_to_others();
   int code = kExitOk;
   {
     Daemon daemon(options, std::move(*loaded.config), source, std::move(*engine));

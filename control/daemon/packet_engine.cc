@@ -44,8 +44,7 @@ Result<std::vector<std::unique_ptr<port::Port>>> open_ports(const config::Config
     auto port = port::open_port(options, pools);
     if (!port) return tl::unexpected(port.error());
     for (const std::string& warning : (*port)->warnings()) spdlog::warn("port {}: {}", wanted.name, warning);
-    spdlog::info("port {}: {}, MAC {}, MTU {}", wanted.name, (*port)->description(), (*port)->info().mac.text(),
-                 (*port)->info().mtu);
+    spdlog::info("port {}: {}", wanted.name, (*port)->description());
     ports.push_back(std::move(*port));
   }
   return ports;

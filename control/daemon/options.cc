@@ -1,4 +1,4 @@
-// sluiced's command line; see options.h.
+// Parses sluiced's command line; see options.h.
 #include "control/daemon/options.h"
 
 #include <CLI/CLI.hpp>

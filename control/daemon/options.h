@@ -1,4 +1,4 @@
-// sluiced's command line.
+// Options: what sluiced takes on its command line, and the exit codes it gives.
 //
 // Called by: control/daemon/main. Runs on: before anything else. Tested by: tests/control/daemon/options_test.cc
 #pragma once

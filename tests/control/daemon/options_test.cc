@@ -1,4 +1,4 @@
-// sluiced's command line.
+// Tests of sluiced's command line: what is taken, what is refused, and with which exit code.
 #include "control/daemon/options.h"
 
 #include <gtest/gtest.h>

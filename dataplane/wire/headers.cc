@@ -31,6 +31,7 @@ void parse_tcp_option(std::uint8_t kind, ConstBytes body, TcpOptions& options) {
   if (kind == kTcpOptionTimestamps && body.size() == 8)
     options.timestamps = TcpTimestamps{load_be32(p), load_be32(p + 4)};
   if (kind == kTcpOptionSack && body.size() % 8 == 0 && body.size() <= options.sack.size() * 8) {
+    options.sack = {};  // the last one counts, and nothing of an earlier one stays behind its blocks
     options.sack_count = static_cast<std::uint8_t>(body.size() / 8);
     for (unsigned i = 0; i < options.sack_count; ++i) {
       options.sack[i] = {load_be32(p + 8 * i), load_be32(p + 8 * i + 4)};

@@ -187,6 +187,8 @@ TEST(Tcp, MalformedOptionsEndTheList) {
   EXPECT_FALSE(parse({0, 2, 4, 5, 180}).mss);
   EXPECT_EQ(parse({99, 3, 0, 2, 4, 5, 180}).mss, 1460);  // unknown ones are skipped
   EXPECT_EQ(parse({5, 9, 0, 0, 0, 0, 0, 0, 0}).sack_count, 0);
+  // A second SACK option replaces the first whole (found by fuzzing).
+  EXPECT_EQ(parse({5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 5, 2}), TcpOptions{});
 }
 
 TEST(Tcp, HeaderRoundTripAndRefusals) {

@@ -106,8 +106,8 @@ TEST_P(ParseBad, SaysExactly) {
 }
 
 const Bad kSyntax[] = {
-    {"", "s.yaml: is empty: write at least `ports:` and `self-ips:` (SCHEMA.md)\n"},
-    {"# nothing\n", "s.yaml: is empty: write at least `ports:` and `self-ips:` (SCHEMA.md)\n"},
+    {"", "s.yaml: is empty: write at least `ports:` and `self-ips:` (control/config/SCHEMA.md)\n"},
+    {"# nothing\n", "s.yaml: is empty: write at least `ports:` and `self-ips:` (control/config/SCHEMA.md)\n"},
     {"[1, 2", "s.yaml:1:1: a list or map stands where a key is expected: write a word, or close the bracket\n"},
     {"hello", "s.yaml:1:1: \"hello\" stands where a map (key: value) is expected\n"},
     {"ports: {}\nports: {}\n", "s.yaml:2:1: the key \"ports\" is there twice: keep one of them\n"},

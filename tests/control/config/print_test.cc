@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include "control/config/normalise.h"
@@ -183,12 +185,48 @@ Config random_config(std::mt19937& rng) {
 }
 
 TEST(Print, RandomConfigsRoundTrip) {
-  for (unsigned seed = 1; seed <= 300; ++seed) {
+  for (unsigned seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 rng(seed);
     expect_round_trip(random_config(rng));
     if (HasFailure()) return;
   }
+}
+
+// SCHEMA.md has every key that the schema has.
+TEST(SchemaDocument, NamesEveryKey) {
+  std::ifstream file(SLUICE_SCHEMA_MD);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_FALSE(text.empty());
+  const Config c = parsed(testing::kEveryKey);
+  const WriteOptions all{.all = true};
+  unsigned keys = 0;
+  const auto expect_keys = [&](const Node& object) {
+    for (const auto& key : object.keys) {
+      ++keys;
+      const bool named = text.find('`' + key + '`') != std::string::npos ||
+                         text.find('.' + key + '`') != std::string::npos ||
+                         text.find("## " + key) != std::string::npos || text.find(", " + key) != std::string::npos;
+      EXPECT_TRUE(named) << "SCHEMA.md does not explain " << key;
+    }
+  };
+  expect_keys(Writer::write(c, all));
+  expect_keys(Writer::write(c.engine, all));
+  expect_keys(Writer::write(c.ports[0], all));
+  expect_keys(Writer::write(c.self_ips[0], all));
+  expect_keys(Writer::write(c.routes[0], all));
+  expect_keys(Writer::write(c.snat_pools[0], all));
+  expect_keys(Writer::write(c.bgp, all));
+  expect_keys(Writer::write(c.bgp.neighbors[0], all));
+  expect_keys(Writer::write(c.monitors[0], all));
+  expect_keys(Writer::write(c.pools[0], all));
+  expect_keys(Writer::write(c.pools[0].members[0], all));
+  expect_keys(Writer::write(c.virtual_servers[0], all));
+  expect_keys(Writer::write(c.virtual_servers[0].idle, all));
+  expect_keys(Writer::write(c.virtual_addresses[0], all));
+  expect_keys(Writer::write(c.kubernetes, all));
+  expect_keys(Writer::write(c.admin, all));
+  EXPECT_GT(keys, 90u);
 }
 
 }  // namespace

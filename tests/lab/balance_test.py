@@ -47,15 +47,11 @@ virtual-servers:
 """
 
 
-def all_up(lab, pool):
-    return all(member["availability"] == "available" for member in lab.sluice.members(pool).values())
-
-
 def everything(checks):
     """One lab for all of it: each part uses virtual servers of its own or restores what it changed."""
     with running_lab(extra=EXTRA) as lab:
         for pool in POOLS:
-            wait_until(lambda pool=pool: all_up(lab, pool), 40, f"members of {pool} do not come up")
+            wait_until(lambda pool=pool: lab.sluice.in_full(pool), 60, f"members of {pool} do not come up")
         for part in (spread, exact_least_connections, transfers, snat, udp, limits, persistence, ratio, priorities,
                      icmp_errors, type_of_service, accounting):
             checks.note(f"{part.__name__}: {part.__doc__.splitlines()[0]}")

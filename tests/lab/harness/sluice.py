@@ -95,6 +95,12 @@ class Sluice:
         """{"10.244.0.76:80": {...}} of a pool."""
         return {member["member"]: member for member in self.json("show", "pool", pool)["pools"][0]["members"]}
 
+    def in_full(self, pool):
+        """Whether every member is available and past its slow ramp (10 s by default), so that shares are equal."""
+        members = self.members(pool).values()
+        return bool(members) and all(member["availability"] == "available" and member["since_s"] > 10
+                                     for member in members)
+
     def running(self):
         return self.process.pid() is not None
 

@@ -33,10 +33,13 @@ TcpVerdict on_reset(L4Flow& flow, Direction d, const TcpSegment& segment) {
   const TcpSide& sender = flow.sides[index_of(d)];
   const TcpSide& receiver = flow.sides[index_of(opposite(d))];
   if (flow.state == FlowState::syn_sent) {
-    const bool right = d == Direction::from_server
-                           ? segment.has(wire::kTcpAck) && segment.acknowledgment == receiver.end
-                           : segment.sequence == sender.end;
-    return right ? TcpVerdict::ends : TcpVerdict::invalid;
+    if (d == Direction::from_server) {
+      return segment.has(wire::kTcpAck) && segment.acknowledgment == receiver.end ? TcpVerdict::ends
+                                                                                  : TcpVerdict::invalid;
+    }
+    // The answer to a challenge: it frees the member's old connection, and the client's SYN will come again.
+    if (segment.sequence == receiver.ack && receiver.window != 0) return TcpVerdict::pass;
+    return segment.sequence == sender.end ? TcpVerdict::ends : TcpVerdict::invalid;
   }
   const bool exact = segment.sequence == receiver.ack ||
                      (seq_before(receiver.ack, segment.sequence) && seq_before_eq(segment.sequence, sender.end));
@@ -102,8 +105,12 @@ TcpVerdict track_tcp(L4Flow& flow, Direction d, const TcpSegment& segment) {
   TcpSide& sender = flow.sides[index_of(d)];
   TcpSide& receiver = flow.sides[index_of(opposite(d))];
   if (flow.state == FlowState::syn_sent) {
-    // A member with an old connection challenges the SYN; a client cannot know what to acknowledge yet.
-    return d == Direction::from_server ? TcpVerdict::pass : TcpVerdict::invalid;
+    // A member that still has an old connection from this port (TIME_WAIT, most often) challenges the SYN: the client
+    // resets what the member believes in (RFC 9293 §3.5.2) and tries again. A client cannot acknowledge anything yet.
+    if (d == Direction::from_client) return TcpVerdict::invalid;
+    sender.ack = segment.acknowledgment;
+    sender.window = kWindowMin;
+    return TcpVerdict::pass;
   }
   if (flow.state == FlowState::syn_received && d == Direction::from_client) {
     if (segment.acknowledgment != receiver.end) return TcpVerdict::invalid;

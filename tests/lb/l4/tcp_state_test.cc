@@ -85,6 +85,22 @@ TEST_F(TcpStateTest, SimultaneousCloseEndsInTimeWait) {
   EXPECT_EQ(flow.state, FlowState::time_wait);
 }
 
+// A port used again while the member still has the old connection in TIME_WAIT: without the client's RST it would
+// challenge every SYN for a minute.
+TEST_F(TcpStateTest, TheAnswerToAChallengeReachesTheMember) {
+  flow = {};
+  open_tcp(flow, segment(kSyn, 1000));
+  EXPECT_EQ(track_tcp(flow, kClient, segment(kRst, 0)), TcpVerdict::invalid) << "nobody challenged";
+  EXPECT_EQ(track_tcp(flow, kServer, segment(kAck, 70'000, 90'000)), TcpVerdict::pass);
+  EXPECT_EQ(track_tcp(flow, kClient, segment(kRst, 90'001)), TcpVerdict::invalid);
+  EXPECT_EQ(track_tcp(flow, kClient, segment(kRst, 90'000)), TcpVerdict::pass);
+  EXPECT_EQ(flow.state, FlowState::syn_sent);
+  EXPECT_EQ(track_tcp(flow, kClient, segment(kSyn, 1000)), TcpVerdict::pass);
+  EXPECT_EQ(track_tcp(flow, kServer, segment(kSyn | kAck, 5000, 1001)), TcpVerdict::pass);
+  EXPECT_EQ(track_tcp(flow, kClient, segment(kAck, 1001, 5001)), TcpVerdict::pass);
+  EXPECT_EQ(flow.state, FlowState::established);
+}
+
 TEST_F(TcpStateTest, EveryStateHasItsTimeout) {
   VirtualServerRuntime server(1, "vs", 1);
   server.idle.established = 11s;

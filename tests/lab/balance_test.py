@@ -53,7 +53,7 @@ def everything(checks):
         for pool in POOLS:
             wait_until(lambda pool=pool: lab.sluice.in_full(pool), 60, f"members of {pool} do not come up")
         for part in (spread, exact_least_connections, transfers, snat, udp, limits, persistence, ratio, priorities,
-                     icmp_errors, type_of_service, accounting):
+                     port_used_again, icmp_errors, type_of_service, accounting):
             checks.note(f"{part.__name__}: {part.__doc__.splitlines()[0]}")
             part(checks, lab)
 
@@ -169,6 +169,21 @@ def priorities(checks, lab):
     lab.sluice.ctl("modify", "member", "preferred", "10.244.0.76:80", "state", "enabled")
     result = lab.client.http("http://172.16.40.87/", 10)
     checks.equal(dict(result["answers"]), {"nginx-76": 10}, "enabled: back to the first")
+
+
+def port_used_again(checks, lab):
+    """Another client with the same source port meets the pod's TIME_WAIT of the first: it must get through all the same."""
+    for round_number in range(3):
+        for client in (lab.client, lab.far_client):
+            seconds = client.namespace.output(sys.executable, "-c", f"""
+import socket, time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.settimeout(6)
+s.bind(("", {20000 + round_number})); began = time.monotonic()
+s.connect(("172.16.40.87", 80)); s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+while s.recv(4096): pass
+print(time.monotonic() - began)""", check=False)
+            checks.ok(seconds and float(seconds) < 2.5, f"port {20000 + round_number} of {client.address}: {seconds} s")
+            time.sleep(2.5)  # until our own flow has left TIME_WAIT and its port is free again
 
 
 def icmp_errors(checks, lab):

@@ -22,6 +22,15 @@ bool needs_restart(std::string_view path) {
   });
 }
 
+// Whether self IPs stand on ports that the running engine does not have: then they, and the routes through them, wait
+// for the restart that brings the ports.
+bool self_ips_wait(const Config& before, const Config& after) {
+  return std::any_of(after.self_ips.begin(), after.self_ips.end(), [&](const SelfIp& self) {
+    return std::none_of(before.ports.begin(), before.ports.end(),
+                        [&](const Port& port) { return port.name == self.port; });
+  });
+}
+
 // A value on one line, for the right side of a change.
 std::string brief(const Node& node) {
   if (node.is_scalar())
@@ -177,7 +186,11 @@ Diff diff(const Config& before, const Config& after) {
   const WriteOptions complete{.all = true, .secrets = true};
   const Node sparse = to_tree(after, {.secrets = true});
   comparison.compare("", to_tree(before, complete), to_tree(after, complete), &sparse);
-  return {std::move(comparison.changes)};
+  Diff out{std::move(comparison.changes)};
+  if (self_ips_wait(before, after))
+    for (auto& change : out.changes)
+      if (change.path.starts_with("self-ips[") || change.path.starts_with("routes[")) change.needs_restart = true;
+  return out;
 }
 
 Config applicable(const Config& before, const Config& after) {
@@ -185,6 +198,10 @@ Config applicable(const Config& before, const Config& after) {
   out.engine = before.engine;
   out.ports = before.ports;
   out.admin = before.admin;
+  if (self_ips_wait(before, after)) {
+    out.self_ips = before.self_ips;
+    out.routes = before.routes;
+  }
   if (before.bgp.local_as != 0 && out.bgp.local_as != 0) out.bgp.listen_port = before.bgp.listen_port;
   return out;
 }

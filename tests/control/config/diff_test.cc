@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/config/parse.h"
+#include "control/config/validate.h"
 #include "tests/control/config/sample.h"
 
 namespace sluice::config {
@@ -72,6 +73,19 @@ TEST(Diff, TouchesAndRestart) {
   EXPECT_FALSE(changed.touches("pools"));
   EXPECT_FALSE(changed.touches("eng"));
   EXPECT_EQ(applicable(parsed(text), parsed(text, "workers: 1", "workers: 2")), parsed(text));
+}
+
+TEST(Diff, SelfIpsOfANewPortWaitForIt) {
+  const std::string text(testing::kReference);
+  std::string more = text;
+  more.replace(more.find("ports:\n"), 7, "ports:\n  ext: {device: net_null0}\n");
+  more.replace(more.find("self-ips: ["), 11, "self-ips: [{address: 10.1.0.1/24, port: ext}, ");
+  const Config before = parsed(text), after = parsed(more);
+  EXPECT_EQ(diff(before, after).text(),
+            "+ ports.ext: device: net_null0   (needs a restart)\n"
+            "+ self-ips[10.1.0.1/24]: address: 10.1.0.1/24, port: ext   (needs a restart)\n");
+  EXPECT_EQ(applicable(before, after), before);
+  EXPECT_TRUE(validate(applicable(before, after)).errors.empty());
 }
 
 }  // namespace

@@ -289,7 +289,8 @@ class Tree {
   void add_apply() {
     CLI::App* apply = app_.add_subcommand("apply", "Make a changed configuration take effect, whole or not at all");
     apply->fallthrough();
-    apply->add_option("FILE", words_.file, "Configuration to use (default: the daemon's own file, read again)");
+    apply->add_option("FILE", words_.file,
+                      "Configuration to use until the daemon reads its own file again (default: read that now)");
     apply->add_flag("-n,--check", words_.check, "Only say what would change, or what is wrong");
     apply->final_callback([this] {
       call().method = "POST";

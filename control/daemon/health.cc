@@ -107,7 +107,7 @@ monitors::Plan make_plan(const config::Config& config, TargetKeys& keys) {
 Health::Health(io::Loop& loop, std::function<std::optional<Ipv4Address>(Ipv4Address)> source_for,
                std::function<void()> on_change)
     : on_change_(std::move(on_change)),
-      settled_(loop, [this] { on_change_(); }),
+      settled_(loop, [this] { tell(); }),
       probes_(loop, engine_, {.source_for = std::move(source_for)},
               [this](const monitors::Change& change) { on_verdict(change); }) {}
 
@@ -127,7 +127,15 @@ void Health::on_verdict(const monitors::Change& change) {
   }
   // Keeps the engine's wall clock near the machine's, for the times in reasons.
   engine_.set_wall_clock(io::now(), wall_clock());
-  if (settled_.at() == kInstantMax) settled_.set(io::now() + kBurst);
+  if (settled_.at() == kInstantMax) settled_.set(std::max(io::now() + kBurst, next_tell_));
+}
+
+// With ten thousand members a new snapshot takes a while, and at the start each of them changes.
+void Health::tell() {
+  const Instant begin = io::now();
+  on_change_();
+  const Instant end = io::now();
+  next_tell_ = end + 4 * (end - begin);
 }
 
 lb::MonitorVerdict Health::verdict(const std::string& pool, Ipv4Endpoint endpoint) const {

@@ -61,11 +61,13 @@ class Health {
 
  private:
   void on_verdict(const monitors::Change& change);
+  void tell();
 
   monitors::Engine engine_;
   TargetKeys keys_;
   std::function<void()> on_change_;
   io::Alarm settled_;
+  Instant next_tell_{};  // not before: so that telling takes a fifth of this thread's time at most
   io::ProbeIo probes_;
 };
 

@@ -74,7 +74,7 @@ Errors Reconfigure::carry_out(const config::Config& next) {
 void Reconfigure::commit(const config::Config& next) {
   parts_.routes.configure(io::now(), next);
   parts_.balancing.install(std::move(pending_));
-  for (const Error& error : parts_.bgp.configure(next)) spdlog::error("BGP: {}", error.text());
+  note_bgp_errors(parts_.bgp.configure(next));
   parts_.bgp.next_hops_changed();
   running_ = next;
   if (!ending_) parts_.bgp.announce(to_announce(running_, *parts_.balancing.current()));
@@ -131,6 +131,16 @@ void Reconfigure::note_complaints(const Errors& complaints) {
     }
   }
   complaints_ = complaints;
+}
+
+// An address that cannot be bound stays so at each change: said once.
+void Reconfigure::note_bgp_errors(Errors errors) {
+  for (const Error& error : errors) {
+    if (std::find(bgp_errors_.begin(), bgp_errors_.end(), error) == bgp_errors_.end()) {
+      spdlog::error("BGP: {}", error.text());
+    }
+  }
+  bgp_errors_ = std::move(errors);
 }
 
 Status Reconfigure::modified() {

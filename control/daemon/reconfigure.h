@@ -57,6 +57,7 @@ class Reconfigure {
   Errors set_self_ips(const config::Config& config);
   Status modified();
   void note_complaints(const Errors& complaints);
+  void note_bgp_errors(Errors errors);
 
   Parts parts_;
   std::function<void(const config::Config&)> applied_;
@@ -64,7 +65,7 @@ class Reconfigure {
   config::Config base_;     // as loaded
   config::Config running_;  // with overrides
   std::shared_ptr<const lb::Snapshot> pending_;
-  Errors complaints_;  // as last logged
+  Errors complaints_, bgp_errors_;  // as last logged
   std::string last_change_, last_error_;
   bool started_ = false, ending_ = false;
 };

@@ -1,4 +1,4 @@
-// See file.h.
+// Reads a small text file, and only a regular one; see file.h.
 #include "control/config/file.h"
 
 #include <fcntl.h>

@@ -21,7 +21,8 @@ ParseOutcome parse(std::string_view file, std::string_view text) {
   ParseOutcome out;
   const auto documents = parse_yaml(file, text, kFileLimits);
   if (documents.empty()) {
-    out.errors.push_back({std::string(file), "is empty: write at least `ports:` and `self-ips:` (control/config/SCHEMA.md)"});
+    out.errors.push_back(
+        {std::string(file), "is empty: write at least `ports:` and `self-ips:` (control/config/SCHEMA.md)"});
     return out;
   }
   for (const auto& document : documents)

@@ -1,4 +1,4 @@
-// See manifest_folder.h.
+// Files of a folder to objects of the store, with what changed since the last time; see manifest_folder.h.
 #include "control/io/manifest_folder.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// See fields.h.
+// The checks of single fields and the words for each breach; see fields.h.
 #include "control/k8s/fields.h"
 
 #include <fmt/format.h>

@@ -4,6 +4,8 @@
 // tests/control/routing/prefix_index_test.cc
 #pragma once
 
+#include <array>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -76,7 +78,8 @@ struct KeyV6 {
   friend bool operator==(const KeyV6&, const KeyV6&) = default;
 };
 
-// Open addressing over a slab of records {key, payload}: 8 bytes a slot, so a miss rarely touches a record.
+// Open addressing over a slab of records {key, payload}. A slot is 4 bytes: a record's number and 6 bits of its hash,
+// so that a search touches hardly any record but the one it looks for.
 template <typename Key, typename Payload>
 class KeyTable {
  public:
@@ -84,38 +87,39 @@ class KeyTable {
     Key key;
     Payload payload;
   };
+  static constexpr std::uint32_t kRecordsMax = (1u << 26) - 1;
 
   std::uint32_t find(const Key& key) const {
     if (slots_.empty()) return 0;
     const auto hash = key.hash();
-    for (std::size_t i = hash & mask_;; i = (i + 1) & mask_) {
-      const auto& slot = slots_[i];
-      if (slot.id == 0) return 0;
-      if (slot.hash == hash && records_[slot.id].key == key) return slot.id;
+    for (std::size_t i = hash & mask_; slots_[i] != 0; i = (i + 1) & mask_) {
+      const auto id = slots_[i] & kRecordsMax;
+      if (slots_[i] >> 26 == hash >> 26 && records_[id].key == key) return id;
     }
+    return 0;
   }
   // Precondition: not there.
   std::uint32_t insert(const Key& key) {
     if ((records_.size() + 1) * 5 > slots_.size() * 4) grow();
     const auto id = records_.create();
+    assert(id <= kRecordsMax);
     records_[id].key = key;
-    place({key.hash(), id});
+    place(id);
     return id;
   }
   void erase(std::uint32_t id) {
     std::size_t hole = slot_of(id);
     // Closes the gap, so that no tombstones slow later searches.
-    for (std::size_t i = (hole + 1) & mask_; slots_[i].id != 0; i = (i + 1) & mask_) {
-      const std::size_t home = slots_[i].hash & mask_;
+    for (std::size_t i = (hole + 1) & mask_; slots_[i] != 0; i = (i + 1) & mask_) {
+      const std::size_t home = records_[slots_[i] & kRecordsMax].key.hash() & mask_;
       if (((i - home) & mask_) >= ((i - hole) & mask_)) {
         slots_[hole] = slots_[i];
         hole = i;
       }
     }
-    slots_[hole] = {};
+    slots_[hole] = 0;
     records_[id].key.used = false;
     records_.destroy(id);
-    if (records_.size() == 0) slots_.assign(kSlotsMin, {}), mask_ = kSlotsMin - 1;
   }
   Record& operator[](std::uint32_t id) { return records_[id]; }
   const Record& operator[](std::uint32_t id) const { return records_[id]; }
@@ -124,30 +128,28 @@ class KeyTable {
 
  private:
   static constexpr std::size_t kSlotsMin = 16;
-  struct Slot {
-    std::uint32_t hash = 0;
-    std::uint32_t id = 0;
-  };
   std::size_t slot_of(std::uint32_t id) const {
     std::size_t i = records_[id].key.hash() & mask_;
-    while (slots_[i].id != id) i = (i + 1) & mask_;
+    while ((slots_[i] & kRecordsMax) != id) i = (i + 1) & mask_;
     return i;
   }
-  void place(Slot slot) {
-    std::size_t i = slot.hash & mask_;
-    while (slots_[i].id != 0) i = (i + 1) & mask_;
-    slots_[i] = slot;
+  void place(std::uint32_t id) {
+    const auto hash = records_[id].key.hash();
+    std::size_t i = hash & mask_;
+    while (slots_[i] != 0) i = (i + 1) & mask_;
+    slots_[i] = hash >> 26 << 26 | id;
   }
   void grow() {
-    std::vector<Slot> old(slots_.empty() ? kSlotsMin : slots_.size() * 2);
-    old.swap(slots_);
-    mask_ = slots_.size() - 1;
-    for (const auto& slot : old) {
-      if (slot.id != 0) place(slot);
+    const auto size = slots_.empty() ? kSlotsMin : slots_.size() * 2;
+    slots_ = {};  // first: the old and the new never take memory together
+    slots_.assign(size, 0);
+    mask_ = size - 1;
+    for (std::uint32_t id = 1; id <= records_.top(); ++id) {
+      if (records_[id].key.used) place(id);
     }
   }
   Slab<Record> records_;
-  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> slots_;
   std::size_t mask_ = 0;
 };
 

@@ -11,7 +11,7 @@
 namespace sluice::routing {
 namespace {
 
-constexpr unsigned kDepthMax = 8;       // of gateways behind gateways
+constexpr unsigned kDepthMax = 8;        // of gateways behind gateways
 constexpr unsigned kResolveSteps = 512;  // of one gateway: ECMP behind ECMP multiplies
 
 bool resolves_others(Source source) { return source == Source::connected || source == Source::fixed; }

@@ -5,6 +5,7 @@
 BGP_SPEAKER=$(realpath "$1")
 shift
 cd "$(dirname "$0")" || exit 1
+# shellcheck source=tests/interop/netns.sh
 . ./netns.sh
 command -v bird >/dev/null || { echo "skip: bird is not installed"; exit 77; }
 ns_begin "sbgp$$"
@@ -15,7 +16,7 @@ ns_add n 172.16.40.198/24
 declare -A BIRD_PID
 # bird_start NS CONF [-R]
 bird_start() {
-  ip netns exec "$NS_PREFIX-$1" bird -f -c "$2" -s "$NS_TMP/$1.ctl" -P "$NS_TMP/$1.pid" ${3:-} >>"$NS_TMP/$1.log" 2>&1 &
+  ip netns exec "$NS_PREFIX-$1" bird -f -c "$2" -s "$NS_TMP/$1.ctl" -P "$NS_TMP/$1.pid" ${3:+"$3"} >>"$NS_TMP/$1.log" 2>&1 &
   BIRD_PID[$1]=$!
   NS_PIDS+=($!)
   for _ in $(seq 50); do [ -S "$NS_TMP/$1.ctl" ] && birdc_ "$1" show status >/dev/null 2>&1 && return; sleep 0.1; done

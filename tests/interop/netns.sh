@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Helpers of the interop scripts: network namespaces of our own on one bridge, removed at exit. Sourced, not run.
 #
 #   ns_begin sbgp; ns_add sbgp-a 172.16.40.202/24 …
@@ -34,7 +35,12 @@ ns_add() {
   ip -n "$ns" link set lo up
   ip link add eth0 netns "$ns" type veth peer name "p-$name" netns "$NS_PREFIX-sw"
   ip -n "$NS_PREFIX-sw" link set "p-$name" master br0 up
-  for address in "$@"; do ip -n "$ns" address add "$address" dev eth0 $(case $address in *:*) echo nodad;; esac); done
+  local address nodad
+  for address in "$@"; do
+    nodad=()
+    case $address in *:*) nodad=(nodad) ;; esac
+    ip -n "$ns" address add "$address" dev eth0 "${nodad[@]}"
+  done
   ip -n "$ns" link set eth0 up
 }
 

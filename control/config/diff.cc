@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
+#include <type_traits>
 #include <unordered_map>
 
 #include "control/config/print.h"
@@ -146,6 +149,33 @@ class Comparison {
   }
 };
 
+// Takes what is equal on both sides out of them: trees of a hundred thousand members take seconds to make, and a change
+// is mostly of one.
+template <typename T, typename Key>
+void drop_equal(std::vector<T>& before, std::vector<T>& after, Key key) {
+  std::map<std::decay_t<std::invoke_result_t<Key, const T&>>, const T*> old;
+  for (const auto& item : before) old.emplace(key(item), &item);
+  std::set<std::decay_t<std::invoke_result_t<Key, const T&>>> equal;
+  for (const auto& item : after)
+    if (const auto found = old.find(key(item)); found != old.end() && *found->second == item) equal.insert(key(item));
+  const auto drop = [&](const T& item) { return equal.contains(key(item)); };
+  std::erase_if(before, drop);
+  std::erase_if(after, drop);
+}
+
+void drop_equal(Config& before, Config& after) {
+  const auto name = [](const auto& item) { return item.name; };
+  drop_equal(before.monitors, after.monitors, name);
+  drop_equal(before.pools, after.pools, name);
+  drop_equal(before.virtual_servers, after.virtual_servers, name);
+  drop_equal(before.virtual_addresses, after.virtual_addresses, [](const VirtualAddress& a) { return a.address; });
+  std::map<std::string_view, Pool*> old;
+  for (auto& pool : before.pools) old.emplace(pool.name, &pool);
+  for (auto& pool : after.pools)
+    if (const auto found = old.find(pool.name); found != old.end())
+      drop_equal(found->second->members, pool.members, [](const Member& member) { return member.endpoint; });
+}
+
 }  // namespace
 
 std::string Change::text() const {
@@ -182,10 +212,12 @@ std::string Diff::text() const {
 
 Diff diff(const Config& before, const Config& after) {
   if (before == after) return {};
+  Config old = before, fresh = after;
+  drop_equal(old, fresh);
   Comparison comparison;
   const WriteOptions complete{.all = true, .secrets = true};
-  const Node sparse = to_tree(after, {.secrets = true});
-  comparison.compare("", to_tree(before, complete), to_tree(after, complete), &sparse);
+  const Node sparse = to_tree(fresh, {.secrets = true});
+  comparison.compare("", to_tree(old, complete), to_tree(fresh, complete), &sparse);
   Diff out{std::move(comparison.changes)};
   if (self_ips_wait(before, after))
     for (auto& change : out.changes)

@@ -88,5 +88,21 @@ TEST(Diff, SelfIpsOfANewPortWaitForIt) {
   EXPECT_TRUE(validate(applicable(before, after)).errors.empty());
 }
 
+TEST(Diff, OneMemberAmongManyPools) {
+  Config before;
+  for (unsigned p = 0; p < 200; ++p) {
+    Pool pool{.name = "p" + std::to_string(p)};
+    for (unsigned m = 1; m <= 100; ++m) pool.members.push_back({.endpoint = {{0x0a000000u + m}, 80}});
+    before.pools.push_back(pool);
+  }
+  Config after = before;
+  after.pools[7].members[2].ratio = 9;
+  after.pools[9].members.pop_back();
+  after.pools.pop_back();
+  std::swap(after.pools[0], after.pools[1]);  // the order of pools means nothing
+  EXPECT_EQ(diff(before, after).text(),
+            "~ pools.p7.members[10.0.0.3:80].ratio: 1 -> 9\n- pools.p9.members[10.0.0.100:80]\n- pools.p199\n");
+}
+
 }  // namespace
 }  // namespace sluice::config

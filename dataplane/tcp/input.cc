@@ -522,6 +522,7 @@ void Stack::enter_time_wait(Instant now, Conn& conn) {
   enter(conn, State::time_wait);
   conn.retransmit_at = conn.reorder_at = kInstantMax;
   conn.state_at = now + conn.options->time_wait;
+  note_time_wait(conn);
   notify(conn, kWritable);
 }
 

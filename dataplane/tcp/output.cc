@@ -86,6 +86,7 @@ bool Stack::strip_headers(Chunk& chunk) {
   if (packet::is_shared(chunk.packet)) {
     const packet::Packet bytes = packet::share(chunk.packet, pool_);
     if (!bytes) return false;
+    drops_.count_generated();
     drops_.consume(chunk.packet);
     chunk.packet = bytes;
   }
@@ -97,19 +98,29 @@ bool Stack::strip_headers(Chunk& chunk) {
 
 // A packet to write the chunk's headers in front of; the network takes it over, the chunk keeps its own reference.
 packet::Packet Stack::packet_for(Chunk& chunk) {
-  if (!chunk.packet) return pool_.allocate();
+  if (!chunk.packet) return new_packet();
   if (!strip_headers(chunk)) return {};
   if (packet::may_prepend(chunk.packet, kHeaderRoom)) {
     packet::add_reference(chunk.packet);
+    drops_.count_generated();
     return chunk.packet;
   }
   const packet::Packet head = pool_.allocate();
   if (!head) return {};
   const packet::Packet bytes = packet::share(chunk.packet, pool_);
-  if (bytes && packet::append_chain(head, bytes)) return head;
-  if (bytes) drops_.consume(bytes);
-  drops_.consume(head);
+  if (bytes && packet::append_chain(head, bytes)) {
+    drops_.count_generated();
+    return head;
+  }
+  if (bytes) packet::discard(bytes);
+  packet::discard(head);
   return {};
+}
+
+packet::Packet Stack::new_packet() {
+  const packet::Packet packet = pool_.allocate();
+  if (packet) drops_.count_generated();
+  return packet;
 }
 
 bool Stack::output_chunk(Instant now, Conn& conn, Chunk& chunk) {
@@ -160,7 +171,7 @@ bool Stack::split(Conn& conn, Chunk& chunk, std::uint32_t length) {
   const packet::Packet tail = packet::share(chunk.packet, pool_);
   const packet::Packet head = tail ? packet::share(chunk.packet, pool_) : packet::Packet{};
   if (!head) {
-    if (tail) drops_.consume(tail);
+    if (tail) packet::discard(tail);
     chunks_.release(rest);
     counters_.no_packet.add();
     return false;
@@ -170,6 +181,7 @@ bool Stack::split(Conn& conn, Chunk& chunk, std::uint32_t length) {
   *rest = chunk;
   rest->next = next;
   rest->previous = previous;
+  drops_.count_generated(2);
   drops_.consume(chunk.packet);
   packet::trim_front(tail, length);
   packet::truncate(head, length);
@@ -299,7 +311,7 @@ bool Stack::emit(Instant now, Conn& conn, packet::Packet packet, Seq sequence, s
 }
 
 void Stack::output_ack(Instant now, Conn& conn, Seq sequence) {
-  const packet::Packet packet = pool_.allocate();
+  const packet::Packet packet = new_packet();
   if (!packet) {
     counters_.no_packet.add();
     return;
@@ -308,7 +320,7 @@ void Stack::output_ack(Instant now, Conn& conn, Seq sequence) {
 }
 
 void Stack::output_reset(Instant now, Conn& conn) {
-  const packet::Packet packet = pool_.allocate();
+  const packet::Packet packet = new_packet();
   if (!packet) {
     counters_.no_packet.add();
     return;
@@ -320,7 +332,7 @@ void Stack::output_reset(Instant now, Conn& conn) {
 // RFC 9293 section 3.10.7.1: a reset that the sender of `segment` will believe.
 void Stack::reply_reset(Instant now, const Tuple& tuple, const Segment& segment) {
   if (!resets_.take(now)) return;
-  const packet::Packet packet = pool_.allocate();
+  const packet::Packet packet = new_packet();
   if (!packet) {
     counters_.no_packet.add();
     return;

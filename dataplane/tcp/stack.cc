@@ -42,15 +42,17 @@ Stack::Stack(Instant now, const Limits& limits, const HashSeed& seed, Network& n
       drops_(drops),
       wheel_(now, 1ms),
       chunks_(limits.chunks_max),
-      conns_(std::make_unique<Conn[]>(limits.conns_max)),
+      conns_(std::allocator<Conn>().allocate(limits.conns_max), FreeConns{limits.conns_max}),
+      waiting_(limits.conns_max),
       buckets_(std::bit_ceil(std::size_t{limits.conns_max}), nullptr),
       challenge_acks_(limits.challenge_acks_per_s, limits.challenge_acks_per_s),
       resets_(limits.resets_per_s, std::max(limits.resets_per_s / 10, 1U)) {}
 
 Stack::~Stack() {
   for (std::uint32_t i = 0; i < slots_used_; ++i) {
-    if (conns_[i].state != State::closed || conns_[i].on_ready_list || conns_[i].owner) free_queues(conns_[i]);
-    wheel_.cancel(conns_[i]);
+    free_queues(conn_at(i));
+    wheel_.cancel(conn_at(i));
+    std::destroy_at(&conn_at(i));
   }
 }
 
@@ -85,11 +87,12 @@ void Stack::unlink(Conn& conn) {
 }
 
 Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, void* owner) {
+  if (!free_conns_ && slots_used_ == limits_.conns_max) evict_time_wait();
   Conn* conn = free_conns_;
   if (conn) {
     free_conns_ = conn->hash_next;
   } else if (slots_used_ < limits_.conns_max) {
-    conn = &conns_[slots_used_];
+    conn = std::construct_at(&conn_at(slots_used_));
     conn->id = slots_used_++;
   } else {
     counters_.no_conn_slot.add();
@@ -112,6 +115,34 @@ Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, v
   link(*conn);
   ++conns_in_use_;
   return conn;
+}
+
+void Stack::note_time_wait(const Conn& conn) {
+  if (waiting_count_ == waiting_.size()) {  // its oldest entry can no longer be evicted, only expire
+    waiting_first_ = (waiting_first_ + 1) % waiting_.size();
+    --waiting_count_;
+  }
+  waiting_[(waiting_first_ + waiting_count_++) % waiting_.size()] = {conn.id, conn.generation};
+}
+
+// The oldest conn in TIME-WAIT gives its slot to a new one (RFC 1122 section 4.2.2.13 would have it wait; a server that
+// refuses clients for that is worse, and RFC 6191 timestamps guard the tuple).
+bool Stack::evict_time_wait() {
+  while (waiting_count_ > 0) {
+    const Waiting waiting = waiting_[waiting_first_];
+    waiting_first_ = (waiting_first_ + 1) % waiting_.size();
+    --waiting_count_;
+    Conn& conn = conn_at(waiting.id);
+    if (conn.generation != waiting.generation || conn.state != State::time_wait || !conn.owner_released ||
+        conn.on_ready_list || conn.on_output_list) {
+      continue;
+    }
+    enter(conn, State::closed);
+    destroy(conn);
+    counters_.time_waits_evicted.add();
+    return true;
+  }
+  return false;
 }
 
 // The slot is free once it is on no list and nobody owns it.
@@ -314,6 +345,31 @@ bool Stack::send(Instant, Conn& conn, packet::Packet payload) {
   return true;
 }
 
+bool Stack::send_bytes(Instant now, Conn& conn, std::span<const std::uint8_t> bytes) {
+  Chunk* last = conn.send_queue.back();
+  if (conn.can_send() && last && !last->sent() && last->packet && !last->syn &&
+      last->length + bytes.size() <= conn.snd_mss && last->packet.is_contiguous() && !packet::is_shared(last->packet)) {
+    if (std::uint8_t* room = last->packet.append(static_cast<std::uint16_t>(bytes.size()))) {
+      std::copy_n(bytes.data(), bytes.size(), room);
+      const auto added = static_cast<std::uint32_t>(bytes.size());
+      last->length += added;
+      conn.snd_end += added;
+      conn.send_queue.adjust(static_cast<std::int32_t>(added));
+      want_output(conn);
+      return true;
+    }
+  }
+  const packet::Packet packet = packet::from_bytes(pool_, bytes);
+  if (!packet) {
+    counters_.no_packet.add();
+    return false;
+  }
+  drops_.count_generated();
+  if (send(now, conn, packet)) return true;
+  drops_.consume(packet);
+  return false;
+}
+
 // Behind what is queued already. Longer than a segment: output splits it when its turn comes.
 void Stack::queue_chunk(Conn& conn, Chunk* chunk) {
   chunk->seq = conn.snd_end;
@@ -408,6 +464,8 @@ void Stack::abort(Instant now, Conn& conn, CloseReason reason) {
   if (conn.state != State::syn_sent && conn.state != State::time_wait) output_reset(now, conn);
   finish(now, conn, reason);
 }
+
+void Stack::forget(Instant now, Conn& conn) { finish(now, conn, CloseReason::reset_by_us); }
 
 void Stack::release(Instant now, Conn& conn) {
   conn.owner = nullptr;

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "dataplane/base/counter.h"
@@ -59,7 +60,7 @@ struct Counters {
   Counter retransmitted_segments, fast_recoveries, timeouts, tail_loss_probes, spurious_probes, window_probes, dsacks;
   Counter out_of_order, duplicate_segments, paws_rejected, out_of_window, challenge_acks, bad_acks;
   Counter cookies_sent, cookies_accepted, cookies_rejected;
-  Counter no_conn_slot, no_chunk, no_packet, keepalives, delayed_acks;
+  Counter no_conn_slot, no_chunk, no_packet, keepalives, delayed_acks, time_waits_evicted;
 };
 
 class Stack {
@@ -94,6 +95,9 @@ class Stack {
   // Queues the packet's bytes (data() is the first one) to be sent; takes it over. They stay in this packet. False when
   // the conn cannot send (closed, or memory is short): the packet is then still the caller's.
   bool send(Instant now, Conn& conn, packet::Packet payload);
+  // Copies bytes to be sent behind the last ones that have not left yet, where their packet has room, else into a new
+  // packet; for what the application writes itself. False as send().
+  bool send_bytes(Instant now, Conn& conn, std::span<const std::uint8_t> bytes);
   // Bytes that may still be queued before the send buffer is full. Ask for kWritable by finding 0 here.
   std::uint32_t send_room(Conn& conn) const;
   // Takes the first run of in-order bytes out of the receive queue: an empty packet when there is none. The window
@@ -106,6 +110,8 @@ class Stack {
   void close(Instant now, Conn& conn);
   // RST, at once. The conn becomes closed; release() it.
   void abort(Instant now, Conn& conn, CloseReason reason = CloseReason::reset_by_us);
+  // The conn is over without a word to its peer. release() it.
+  void forget(Instant now, Conn& conn);
   // The owner lets go: a closed conn is freed, another ends by itself (unread bytes are thrown away, no more events).
   void release(Instant now, Conn& conn);
 
@@ -123,16 +129,20 @@ class Stack {
   std::uint32_t visit(std::uint32_t from, std::uint32_t count, Fn fn) {
     const std::uint32_t end = from + std::min(count, slots_used_ - std::min(from, slots_used_));
     for (std::uint32_t i = from; i < end; ++i)
-      if (conns_[i].state != State::closed) fn(conns_[i]);
+      if (conn_at(i).state != State::closed) fn(conn_at(i));
     return end < slots_used_ ? end : 0;
   }
 
  private:
+  Conn& conn_at(std::uint32_t slot) const { return conns_.get()[slot]; }
+
   struct Segment;      // a parsed segment, segment.h
   struct AckProgress;  // what an ACK brought, ack.cc
 
   // conns (stack.cc)
   Conn* allocate(Instant now, const Tuple& tuple, const Options& options, void* owner);
+  bool evict_time_wait();
+  void note_time_wait(const Conn& conn);
   void destroy(Conn& conn);
   void free_queues(Conn& conn);
   void free_chunk(Chunk* chunk);
@@ -207,6 +217,7 @@ class Stack {
   wire::TcpOptions options_for(Instant now, const Conn& conn, bool syn) const;
   void add_sack(Conn& conn, wire::TcpOptions& options) const;
   packet::Packet packet_for(Chunk& chunk);
+  packet::Packet new_packet();
   bool strip_headers(Chunk& chunk);
   bool split(Conn& conn, Chunk& chunk, std::uint32_t length);
   void queue_chunk(Conn& conn, Chunk* chunk);
@@ -230,7 +241,20 @@ class Stack {
   packet::Drops& drops_;
   TimerWheel wheel_;
   ChunkPool chunks_;
-  std::unique_ptr<Conn[]> conns_;
+  // Slots are constructed when they are first used, so that memory is touched only as conns are open.
+  struct FreeConns {
+    std::size_t count;
+    void operator()(Conn* conns) const { std::allocator<Conn>().deallocate(conns, count); }
+  };
+  std::unique_ptr<Conn, FreeConns> conns_;
+  // Conns in TIME-WAIT, oldest first (with ones that are over): the first to go when a slot is needed.
+  struct Waiting {
+    std::uint32_t id;
+    std::uint32_t generation;
+  };
+  std::vector<Waiting> waiting_;
+  std::size_t waiting_first_ = 0;
+  std::size_t waiting_count_ = 0;
   std::vector<Conn*> buckets_;
   Conn* free_conns_ = nullptr;  // through hash_next
   std::uint32_t slots_used_ = 0;

@@ -40,7 +40,7 @@ std::uint32_t Stack::timestamp_offset(const Tuple& tuple) const {
 }
 
 void Stack::send_cookie(Instant now, const Tuple& tuple, const Segment& segment, const Options& options) {
-  const packet::Packet packet = pool_.allocate();
+  const packet::Packet packet = new_packet();
   if (!packet) {
     counters_.no_packet.add();
     return;

@@ -120,6 +120,9 @@ Status Builder::check() const {
     }
     if (!vs.pool.empty() && !pools.contains(vs.pool))
       return fail(place, fmt::format("there is no pool \"{}\"", vs.pool));
+    for (const std::string& pool : vs.http_pools) {
+      if (!pools.contains(pool)) return fail(place, fmt::format("a route's pool \"{}\" does not exist", pool));
+    }
     if (vs.snat == SnatKind::pool && !snat_pools.contains(vs.snat_pool)) {
       return fail(place, fmt::format("there is no SNAT pool \"{}\"", vs.snat_pool));
     }
@@ -232,7 +235,6 @@ void Builder::add_to(Snapshot& snapshot, const VirtualServerSpec& spec, const Po
   vs.protocol = protocol_of(spec.mode);
   vs.mode = spec.mode;
   vs.enabled = spec.enabled;
-  vs.served_by_l4 = spec.mode == Mode::http && !spec.l7_ready;
   vs.snat = spec.snat;
   vs.persist = spec.persist;
   vs.persist_timeout = spec.persist_timeout;
@@ -241,6 +243,12 @@ void Builder::add_to(Snapshot& snapshot, const VirtualServerSpec& spec, const Po
   if (!spec.pool.empty()) vs.pool = pools.at(spec.pool).get();
   if (spec.snat == SnatKind::pool) {
     vs.snat_pool = &*std::ranges::find(snapshot.snat_pools_, spec.snat_pool, &SnatPool::name);
+  }
+  if (spec.http) {
+    vs.http = spec.http.get();
+    registry_.retain(spec.http);
+    snapshot.retained_.push_back(spec.http);
+    for (const std::string& pool : spec.http_pools) vs.http_pools.push_back(pools.at(pool).get());
   }
   vs.runtime = registry_.virtual_server(spec.name);
   auto& idle = vs.runtime->idle;

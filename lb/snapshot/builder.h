@@ -28,7 +28,6 @@ struct VirtualServerSpec {
   Ipv4Endpoint destination;
   Mode mode = Mode::tcp;
   bool enabled = true;
-  bool l7_ready = false;  // false: mode http is forwarded at L4
   std::string pool;       // empty: none
   SnatKind snat = SnatKind::automap;
   std::string snat_pool;
@@ -36,6 +35,8 @@ struct VirtualServerSpec {
   Duration persist_timeout = 180s;
   std::uint32_t connection_limit = 0;
   IdleTimeouts idle;
+  std::shared_ptr<const Retained> http;  // mode http: an HttpProfile (lb/l7/profile.h); null: all defaults
+  std::vector<std::string> http_pools;   // names of its routes' pools, in their order
 };
 
 struct VirtualAddressSpec {

@@ -1,6 +1,7 @@
 // Sums of traffic, and the registry of run-time objects; see runtime.h.
 #include "lb/snapshot/runtime.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace sluice::lb {
@@ -65,14 +66,21 @@ std::size_t Registry::collect() {
   const auto unused = [](const auto& entry) {
     return entry.second.use_count() == 1 && entry.second->connections.current() == 0;
   };
+  const auto unused_member = [&](const auto& entry) { return unused(entry) && entry.second->idle_conns == 0; };
   for (const auto& entry : members_) {
-    if (unused(entry)) entry.second->pool->retired += entry.second->traffic.sum();
+    if (unused_member(entry)) entry.second->pool->retired += entry.second->traffic.sum();
   }
-  std::size_t freed = std::erase_if(members_, unused);
+  std::size_t freed = std::erase_if(members_, unused_member);
   freed += std::erase_if(pools_, unused);
   freed += std::erase_if(nodes_, unused);
-  freed += std::erase_if(virtual_servers_, unused);
+  freed += std::erase_if(virtual_servers_,
+                         [&](const auto& entry) { return unused(entry) && entry.second->half_open == 0; });
+  freed += std::erase_if(retained_, [](const auto& kept) { return kept.use_count() == 1 && kept->users == 0; });
   return freed;
+}
+
+void Registry::retain(std::shared_ptr<const Retained> object) {
+  if (std::ranges::find(retained_, object) == retained_.end()) retained_.push_back(std::move(object));
 }
 
 Traffic Registry::pool_traffic(const std::string& pool_name) const {

@@ -20,6 +20,7 @@
 #include "dataplane/base/address.h"
 #include "dataplane/base/counter.h"
 #include "dataplane/base/time.h"
+#include "lb/snapshot/http_statistics.h"
 #include "lb/snapshot/words.h"
 
 namespace sluice::lb {
@@ -151,6 +152,8 @@ struct MemberRuntime {
   ConnectionCount connections;
   TrafficTable traffic;
   std::atomic<FlowsOnDown> flows_on_down{FlowsOnDown::keep};
+  // Open server-side conns that wait for a request (OneConnect): they use the object, but are no connections of its.
+  std::atomic<std::uint32_t> idle_conns{0};
 
   // Takes one connection of member, node and pool; false (and nothing taken) at `limit` (0: none).
   bool acquire(std::uint32_t limit) {
@@ -174,13 +177,22 @@ struct MemberRuntime {
   Instant ramp_end{Instant::min()};
 };
 
+// Something immutable of a snapshot that connections go on using when the snapshot is gone; `users` are those.
+struct Retained {
+  virtual ~Retained() = default;
+  mutable std::atomic<std::uint32_t> users{0};
+};
+
 struct VirtualServerRuntime {
   VirtualServerRuntime(std::uint32_t i, std::string n, unsigned workers)
-      : id(i), name(std::move(n)), traffic(workers) {}
+      : id(i), name(std::move(n)), traffic(workers), http(workers) {}
   const std::uint32_t id;  // never used again
   const std::string name;
   ConnectionCount connections;
   TrafficTable traffic;
+  // Client-side handshakes of mode http that are not complete: they use the object, but are no connections yet.
+  std::atomic<std::uint32_t> half_open{0};
+  HttpTable http;
 
   // The timeouts of today's configuration, for flows of any age.
   struct Idle {
@@ -199,6 +211,9 @@ class Registry {
   std::shared_ptr<NodeRuntime> node(Ipv4Address address);
   std::shared_ptr<MemberRuntime> member(const std::string& pool_name, Ipv4Endpoint endpoint);
 
+  // Keeps it until no snapshot refers to it and it has no users.
+  void retain(std::shared_ptr<const Retained> object);
+
   // Frees what no snapshot refers to any more and no flow is open on; call after a snapshot was freed, and now and
   // then while flows of removed members end. Returns how many it freed.
   std::size_t collect();
@@ -215,6 +230,7 @@ class Registry {
   unsigned workers_;
   std::uint32_t next_id_ = 1;
   std::map<std::string, std::shared_ptr<VirtualServerRuntime>> virtual_servers_;
+  std::vector<std::shared_ptr<const Retained>> retained_;
   std::map<std::string, std::shared_ptr<PoolRuntime>> pools_;
   std::map<Ipv4Address, std::shared_ptr<NodeRuntime>> nodes_;
   std::map<MemberKey, std::shared_ptr<MemberRuntime>> members_;

@@ -40,7 +40,6 @@ struct VirtualServer {
   Protocol protocol = Protocol::tcp;
   Mode mode = Mode::tcp;
   bool enabled = true;
-  bool served_by_l4 = false;  // mode http, forwarded as tcp: `show virtual` says so
   SnatKind snat = SnatKind::automap;
   PersistKind persist = PersistKind::none;
   Duration persist_timeout = 180s;
@@ -48,6 +47,8 @@ struct VirtualServer {
   IdleTimeouts idle;
   const Pool* pool = nullptr;           // null: none
   const SnatPool* snat_pool = nullptr;  // for SnatKind::pool
+  const Retained* http = nullptr;       // mode http: an HttpProfile (lb/l7/profile.h); null: all defaults
+  std::vector<const Pool*> http_pools;  // of the profile's routes, in their order
   std::shared_ptr<VirtualServerRuntime> runtime;
 };
 
@@ -99,6 +100,7 @@ class Snapshot {
   std::vector<SelfIp> self_ips_;
   std::vector<SnatPool> snat_pools_;
   std::vector<std::shared_ptr<const Pool>> pools_;
+  std::vector<std::shared_ptr<const Retained>> retained_;  // what virtual_servers_ point to
 
   // Open addressing, a power of two in size, at most half full; an index + 1 in each slot, 0 is free.
   std::vector<std::uint32_t> virtual_server_index_;

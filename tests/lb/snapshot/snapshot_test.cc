@@ -36,7 +36,6 @@ TEST_F(SnapshotTest, ExactPortGoesBeforeWildcardAndProtocolsAreApart) {
   EXPECT_EQ(find("172.16.40.80", 53, Protocol::udp), "dns");
   EXPECT_EQ(find("172.16.40.80", 80, Protocol::udp), "-");
   EXPECT_EQ(find("172.16.40.81", 80, Protocol::tcp), "-");
-  EXPECT_TRUE(snapshot->find_virtual_server(address("172.16.40.80"), 80, Protocol::tcp)->served_by_l4);
 }
 
 TEST_F(SnapshotTest, ManyVirtualServersAreAllFound) {

@@ -33,13 +33,12 @@ lb::PoolSpec pool_spec(const CompileInput& input, const Pool& pool) {
   return spec;
 }
 
-lb::VirtualServerSpec virtual_server_spec(const CompileInput& input, const VirtualServer& vs) {
+lb::VirtualServerSpec virtual_server_spec(const VirtualServer& vs) {
   return {.name = vs.name,
           .partition = vs.partition,
           .destination = vs.destination,
           .mode = vs.mode,
           .enabled = vs.enabled,
-          .l7_ready = input.l7_ready,
           .pool = vs.pool,
           .snat = vs.snat,
           .snat_pool = vs.snat_pool,
@@ -64,7 +63,7 @@ Result<std::shared_ptr<const lb::Snapshot>> compile(Instant now, const Config& c
     builder.add_virtual_address({.address = va.address, .icmp_echo = va.icmp_echo, .arp = va.arp});
   }
   for (const Pool& pool : config.pools) builder.add_pool(pool_spec(input, pool));
-  for (const VirtualServer& vs : config.virtual_servers) builder.add_virtual_server(virtual_server_spec(input, vs));
+  for (const VirtualServer& vs : config.virtual_servers) builder.add_virtual_server(virtual_server_spec(vs));
   return builder.build(now, previous);
 }
 

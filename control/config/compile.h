@@ -20,7 +20,6 @@ struct CompileInput {
   std::function<std::optional<packet::PortId>(const std::string& port)> port_id;
   // What is known of a member now; empty function: `unchecked` without monitors, `checking` with some.
   std::function<lb::MonitorVerdict(const Pool& pool, const Member& member)> verdict;
-  bool l7_ready = false;  // false: mode http is forwarded at L4
 };
 
 // `config` is validated and normalised. `previous`: the snapshot whose unchanged pools are used again; may be null.

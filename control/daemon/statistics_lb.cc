@@ -126,7 +126,6 @@ std::vector<admin::VirtualStatus> Statistics::virtuals(const config::Config& con
     status.snat = snat_text(*configured);
     status.persistence = persist_text(*configured);
     status.state = to_state(status_of(server));
-    if (server.served_by_l4) status.note = "mode http: served by L4 forwarding, requests are not parsed";
     status.origin = configured->origin.text;
     status.connection_limit = server.connection_limit;
     status.traffic = traffic_of(server.runtime->connections, server.runtime->traffic.sum(), server.runtime.get());

@@ -159,6 +159,13 @@ void trim_front(Packet packet, std::uint32_t n) {
   }
 }
 
+std::span<std::uint8_t> first_run(Packet packet) {
+  for (rte_mbuf* segment = packet.mbuf(); segment != nullptr; segment = segment->next) {
+    if (segment->data_len != 0) return {rte_pktmbuf_mtod(segment, std::uint8_t*), segment->data_len};
+  }
+  return {};
+}
+
 bool may_prepend(Packet packet, std::uint16_t n) {
   const rte_mbuf* mbuf = packet.mbuf();
   return RTE_MBUF_DIRECT(mbuf) && rte_mbuf_refcnt_read(mbuf) == 1 && rte_pktmbuf_headroom(mbuf) >= n;

@@ -31,6 +31,9 @@ inline void trim_padding(Packet packet, std::uint32_t frame_length) {
 // Cuts `n` bytes off the front, across segments; segments left empty stay in the chain. Precondition: n <= length().
 void trim_front(Packet packet, std::uint32_t n);
 
+// The bytes of the first segment that has some: the front of what is left after trim_front(). Empty: there are none.
+std::span<std::uint8_t> first_run(Packet packet);
+
 // Whether `n` bytes may be written in front of the packet: nobody else holds it, its buffer is its own, and there is
 // room.
 bool may_prepend(Packet packet, std::uint16_t n);
@@ -51,6 +54,11 @@ bool is_shared(Packet packet);
 
 // A new packet that holds these bytes, chained when they are more than a buffer; false when the pool is empty.
 Packet from_bytes(const PacketPool& pool, std::span<const std::uint8_t> bytes);
+
+// Says of a packet that is to be received that its checksums were found good; for ports in memory.
+inline void set_checksums_good(Packet packet) {
+  packet.mbuf()->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
 
 // Gives back a packet that was never counted as generated (a half-made one); all others end in Drops or TxSink.
 inline void discard(Packet packet) { rte_pktmbuf_free(packet.mbuf()); }

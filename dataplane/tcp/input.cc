@@ -505,6 +505,10 @@ void Stack::input_fin(Instant now, Conn& conn) {
   switch (conn.state) {
     case State::established:
       enter(conn, State::close_wait);
+      if (conn.owner_released) {  // it was let go for the peer to close first
+        conn.state_at = kInstantMax;
+        close(now, conn);
+      }
       break;
     case State::fin_wait_1:
       enter(conn, State::closing);

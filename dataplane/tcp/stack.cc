@@ -232,7 +232,11 @@ void Stack::on_timers(Instant now, std::size_t work_max) {
     Conn& conn = static_cast<Conn&>(timer);
     conn.timer_at = kInstantMax;
     if (conn.state == State::closed) return;
-    if (now >= conn.state_at) return on_state_timeout(now, conn);
+    if (now >= conn.state_at) {
+      on_state_timeout(now, conn);
+      if (conn.state != State::closed) arm(conn);
+      return;
+    }
     if (now >= conn.delayed_ack_at) {
       conn.delayed_ack_at = kInstantMax;
       conn.ack_now = true;
@@ -258,6 +262,8 @@ void Stack::on_state_timeout(Instant now, Conn& conn) {
       return finish(now, conn, CloseReason::connect_timeout);
     case State::time_wait:
       return finish(now, conn, CloseReason::finished);
+    case State::established:  // released, and the peer did not close first
+      return close(now, conn);
     default:
       output_reset(now, conn);
       return finish(now, conn, CloseReason::fin_wait_timeout);
@@ -306,9 +312,17 @@ void Stack::finish(Instant, Conn& conn, CloseReason reason) {
 // -----------------------------------------------------------------------------------------
 
 Conn* Stack::connect(Instant now, const Tuple& tuple, const Options& options, void* owner) {
-  if (find(tuple)) return nullptr;
+  Seq beyond;
+  Conn* const old = find(tuple);
+  if (old) {
+    if (!is_reusable(*old)) return nullptr;
+    beyond = old->snd_nxt + 1;
+    enter(*old, State::closed);
+    destroy(*old);
+  }
   Conn* conn = allocate(now, tuple, options, owner);
   if (!conn) return nullptr;
+  if (old && conn->iss <= beyond) conn->iss = conn->snd_una = conn->snd_nxt = conn->snd_end = beyond;
   Chunk* syn = chunks_.allocate();
   if (!syn) {
     counters_.no_chunk.add();
@@ -467,7 +481,7 @@ void Stack::abort(Instant now, Conn& conn, CloseReason reason) {
 
 void Stack::forget(Instant now, Conn& conn) { finish(now, conn, CloseReason::reset_by_us); }
 
-void Stack::release(Instant now, Conn& conn) {
+void Stack::release(Instant now, Conn& conn, Duration peer_first) {
   conn.owner = nullptr;
   conn.owner_released = true;
   conn.events = 0;
@@ -477,6 +491,10 @@ void Stack::release(Instant now, Conn& conn) {
   }
   // Unread bytes would be lost: RFC 9293 section 3.10.4 with RFC 2525 section 2.17 asks for a RST then.
   if (!conn.receive_queue.empty()) return abort(now, conn);
+  if (peer_first > Duration::zero() && conn.state == State::established) {
+    conn.state_at = now + peer_first;
+    return arm(conn);
+  }
   close(now, conn);
 }
 

@@ -90,6 +90,12 @@ class Stack {
   void on_icmp_error(Instant now, Conn& conn, std::uint32_t sequence, std::uint16_t mtu, bool hard);
 
   // ---- the application
+  // Whether connect() may open this conn's tuple anew: it is in TIME-WAIT, and timestamps tell the two apart (RFC
+  // 6191).
+  bool is_reusable(const Conn& conn) const {
+    return conn.state == State::time_wait && conn.owner_released && conn.timestamps_on && !conn.on_ready_list &&
+           !conn.on_output_list;
+  }
   // Starts a handshake from tuple.local to tuple.remote; nullptr when the tuple is taken or no slot is free.
   Conn* connect(Instant now, const Tuple& tuple, const Options& options, void* owner);
   // Queues the packet's bytes (data() is the first one) to be sent; takes it over. They stay in this packet. False when
@@ -113,7 +119,8 @@ class Stack {
   // The conn is over without a word to its peer. release() it.
   void forget(Instant now, Conn& conn);
   // The owner lets go: a closed conn is freed, another ends by itself (unread bytes are thrown away, no more events).
-  void release(Instant now, Conn& conn);
+  // With peer_first, the peer is given so long to send its FIN before ours: TIME-WAIT then falls to it.
+  void release(Instant now, Conn& conn, Duration peer_first = Duration::zero());
 
   Conn* take_ready();  // the next conn with events; its events are then the caller's to clear
   void flush(Instant now);

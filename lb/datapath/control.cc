@@ -37,6 +37,15 @@ Status Datapath::Impl::open() {
   l4 = std::make_unique<L4>(L4::Options{options.worker, options.workers, options.flows_max, options.snat_port_first,
                                         options.snat_port_last, options.seed, options.start},
                             L4::Context{*output, local, *egress, drops, counters, persistence, host_port});
+  proxy_seam = std::make_unique<ProxySeam>(*egress, *l4);
+  ProxyOptions http;
+  http.worker = options.worker;
+  http.conns_max = options.conns_max;
+  http.seed = options.seed;
+  http.start = options.start;
+  proxy = std::make_unique<Proxy>(
+      http, Proxy::Context{options.ports, *output, local, drops, pool, *proxy_seam, *proxy_seam, persistence});
+  l4->snat_ports().share_with([this](const flow::FlowKey& key) { return proxy->uses(key); });
   return {};
 }
 
@@ -65,6 +74,7 @@ Datapath::~Datapath() = default;
 
 // Everything that waits ends here, as shutting_down; flows let go of their members.
 void Datapath::on_stop(Instant) {
+  impl_->proxy.reset();
   impl_->l4.reset();
   impl_->egress.reset();
   impl_->reassembly.reset();
@@ -99,6 +109,7 @@ void Datapath::Impl::set_local_addresses(const Snapshot& next) {
 const Snapshot* Datapath::install(Instant now, const Snapshot* next) {
   const Snapshot* former = std::exchange(impl_->snapshot, next);
   impl_->l4->set_snapshot(now, next);
+  impl_->proxy->set_snapshot(now, next);
   if (next == nullptr) return former;
   impl_->set_local_addresses(*next);
   impl_->forwards_to_strangers =
@@ -110,6 +121,7 @@ const Snapshot* Datapath::snapshot() const { return impl_->snapshot; }
 ip::Fib& Datapath::fib() { return *impl_->fib; }
 ip::NeighborTable& Datapath::neighbors() { return *impl_->neighbors; }
 const DatapathCounters& Datapath::counters() const { return impl_->counters; }
+Proxy& Datapath::proxy() { return *impl_->proxy; }
 std::uint32_t Datapath::flow_count() const { return static_cast<std::uint32_t>(impl_->counters.flows_open.get()); }
 std::uint32_t Datapath::flow_capacity() const { return impl_->options.flows_max; }
 

@@ -4,7 +4,8 @@
 //   2  ARP                                 -> neighbor table
 //   3  fragment                            -> reassembly; what comes out whole goes on below
 //   4  TCP, UDP of a flow                  -> L4: rewrite, FIB, neighbor, out
-//   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow (or, mode http: L7, once it is there)
+//      TCP of a conn                       -> L7: our endpoint of a proxied connection, either side
+//   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow; mode http -> L7: a new client
 //   6  TCP, UDP to a port of another worker-> handed over
 //   7  ICMP echo to one of our addresses   -> answered here, if that address does
 //   8  ICMP error about a flow             -> translated, passed on to the other side
@@ -38,6 +39,7 @@ void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
     if (staged[i].hash != 0) l4->table().prefetch_entry(staged[i].hash);
   }
   for (std::uint32_t i = 0; i < count; ++i) dispatch(now, batch.packets[i], staged[i], origin);
+  proxy->run_ready(now);
   batch.count = 0;
 }
 
@@ -69,6 +71,11 @@ void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Ori
     counters.host_packets_in.add();
   switch (s.layers.kind) {
     case PacketKind::tcp:
+      if (tcp::Conn* conn = proxy->find(s.layers)) {
+        if (proxy->input(now, packet, s.layers, *conn)) return;
+        return without_flow(now, packet, s.layers, origin);
+      }
+      [[fallthrough]];
     case PacketKind::udp:
       if (const auto hit = l4->table().find(s.key, s.hash)) return l4->forward(now, packet, s.layers, hit);
       return without_flow(now, packet, s.layers, origin);
@@ -116,7 +123,9 @@ void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& l
     counters.echo_replies.add();
     return egress->originate(now, packet, {.l3_offset = layers.l3_offset});
   }
-  if (wire::is_icmp_error(layers.icmp_type) && l4->translate(now, packet, layers)) return;
+  if (wire::is_icmp_error(layers.icmp_type)) {
+    if (l4->translate(now, packet, layers) || proxy->on_icmp_error(now, packet, layers)) return;
+  }
   if (is_from_host(packet) && to == nullptr) return route_from_host(now, packet, layers);
   if (to == nullptr) return drops.drop(packet, DropReason::ipv4_not_for_us);
   if (to->is_self_ip) return egress->to_host(packet, {.l3_offset = layers.l3_offset});
@@ -132,7 +141,10 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const wire
   if (layers.kind != PacketKind::other && snapshot != nullptr) {
     const Protocol protocol = layers.kind == PacketKind::tcp ? Protocol::tcp : Protocol::udp;
     const VirtualServer* vs = snapshot->find_virtual_server(layers.destination, layers.dst_port, protocol);
-    // Mode http comes here as well while served_by_l4 says so: a proxy session (lb/l7) begins at this place.
+    if (vs != nullptr && vs->mode == Mode::http) {
+      if (const auto refused = proxy->open(now, packet, layers, *vs)) egress->reject(now, packet, layers, *refused);
+      return;
+    }
     if (vs != nullptr) return l4->open(now, packet, layers, *vs);
     if (origin == Origin::port && hand_over(packet, layers)) return;
   }
@@ -182,10 +194,12 @@ void Datapath::on_timers(Instant now) {
     impl_->egress->send_error(now, first, layers, ip::IcmpError::reassembly_timeout());
   });
   impl_->l4->expire(now);
+  impl_->proxy->on_timers(now);
 }
 
 Instant Datapath::next_timer() const {
-  return std::min({impl_->neighbors->next_deadline(), impl_->reassembly->next_deadline(), impl_->l4->next_timer()});
+  return std::min({impl_->neighbors->next_deadline(), impl_->reassembly->next_deadline(), impl_->l4->next_timer(),
+                   impl_->proxy->next_timer()});
 }
 
 }  // namespace sluice::lb

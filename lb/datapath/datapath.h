@@ -28,11 +28,14 @@ class NeighborTable;
 
 namespace sluice::lb {
 
+class Proxy;
+
 struct DatapathOptions {
   unsigned worker = 0;
   unsigned workers = 1;
   std::vector<packet::PortInfo> ports;  // index = PortId; at most one of kind host
   std::uint32_t flows_max = 262144;
+  std::uint32_t conns_max = 131072;  // TCP endpoints of mode http, client and server side
   // Shared by all workers; null: one of its own with room for 65,536 clients.
   std::shared_ptr<SourceAddressTable> persistence;
   std::uint32_t neighbors_max = 4096;
@@ -64,6 +67,7 @@ class Datapath final : public worker::Application {
   const Snapshot* snapshot() const;
   ip::Fib& fib();
   ip::NeighborTable& neighbors();
+  Proxy& proxy();  // counters() and access_log() of it also from one other thread
   // Announces the address by gratuitous ARP on its subnet's ports: a virtual address came up.
   void announce(Instant now, Ipv4Address address);
   // Looks at flow slots from `cursor` on, at most `slots_max` of them, and copies those that match; stops when `out`

@@ -7,8 +7,23 @@
 #include "dataplane/ip/output.h"
 #include "lb/datapath/datapath.h"
 #include "lb/l4/l4.h"
+#include "lb/l7/proxy.h"
 
 namespace sluice::lb {
+
+// What L7 needs of its neighbors.
+class ProxySeam final : public HostSide, public SourcePorts {
+ public:
+  ProxySeam(Egress& egress, L4& l4) : egress_(egress), l4_(l4) {}
+  void to_host(packet::Packet packet, const ip::TransmitSpec& spec) override { egress_.to_host(packet, spec); }
+  bool allocate(flow::FlowKey& server_key, std::uint16_t preferred) override {
+    return l4_.snat_ports().allocate(l4_.table(), server_key, preferred);
+  }
+
+ private:
+  Egress& egress_;
+  L4& l4_;
+};
 
 struct Datapath::Impl {
   Impl(DatapathOptions options_in, packet::TxSink& tx, packet::Drops& drops_in, packet::PacketPool pool_in,
@@ -60,6 +75,8 @@ struct Datapath::Impl {
   std::unique_ptr<ip::Reassembly> reassembly;
   std::unique_ptr<Egress> egress;
   std::unique_ptr<L4> l4;
+  std::unique_ptr<ProxySeam> proxy_seam;
+  std::unique_ptr<Proxy> proxy;
   const Snapshot* snapshot = nullptr;
   bool forwards_to_strangers = false;  // some virtual server leaves the client's address: replies are not to us
   std::array<Staged, packet::kBatchMax> staged;

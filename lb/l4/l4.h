@@ -48,7 +48,8 @@ class L4 {
 
   void set_snapshot(Instant now, const Snapshot* snapshot);
   L4FlowTable& table() { return table_; }
-  const SnatPorts& snat_ports() const { return ports_; }
+  const L4FlowTable& table() const { return table_; }
+  SnatPorts& snat_ports() { return ports_; }
 
   // ---- packets; each takes the packet over. The headers lie in the first segment, and there is no padding.
   void forward(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "lb/l4/flow.h"
@@ -32,21 +33,28 @@ class SnatPorts {
   }
   bool is_own(std::uint32_t port) const { return port >= own_first_ && port < own_first_ + share_; }
 
+  // Asks who else uses ports of the range (L7's conns).
+  void share_with(std::function<bool(const flow::FlowKey&)> uses) { others_use_ = std::move(uses); }
+
   // A free port for `server_key` (as replies carry it; dst_port is filled in): `preferred` if possible, else the next
   // that is free. False when kTriesMax ports after one another are taken, or all there are.
   bool allocate(const L4FlowTable& table, flow::FlowKey& server_key, std::uint16_t preferred) {
     server_key.dst_port = preferred;
-    if (is_own(preferred) && !table.contains(server_key)) return true;
+    if (is_own(preferred) && is_free(table, server_key)) return true;
     for (std::uint32_t tries = std::min(share_, kTriesMax); tries > 0; --tries) {
       server_key.dst_port = static_cast<std::uint16_t>(next_);
       if (++next_ == own_first_ + share_) next_ = own_first_;
-      if (!table.contains(server_key)) return true;
+      if (is_free(table, server_key)) return true;
     }
     return false;
   }
 
  private:
   static constexpr std::uint32_t kTriesMax = 512;
+  bool is_free(const L4FlowTable& table, const flow::FlowKey& key) const {
+    return !table.contains(key) && !(others_use_ && others_use_(key));
+  }
+  std::function<bool(const flow::FlowKey&)> others_use_;
   std::uint32_t first_, share_, workers_, own_first_, next_;
 };
 

@@ -28,7 +28,7 @@ struct VirtualServerSpec {
   Ipv4Endpoint destination;
   Mode mode = Mode::tcp;
   bool enabled = true;
-  std::string pool;       // empty: none
+  std::string pool;  // empty: none
   SnatKind snat = SnatKind::automap;
   std::string snat_pool;
   PersistKind persist = PersistKind::none;

@@ -73,8 +73,8 @@ std::size_t Registry::collect() {
   std::size_t freed = std::erase_if(members_, unused_member);
   freed += std::erase_if(pools_, unused);
   freed += std::erase_if(nodes_, unused);
-  freed += std::erase_if(virtual_servers_,
-                         [&](const auto& entry) { return unused(entry) && entry.second->half_open == 0; });
+  freed +=
+      std::erase_if(virtual_servers_, [&](const auto& entry) { return unused(entry) && entry.second->half_open == 0; });
   freed += std::erase_if(retained_, [](const auto& kept) { return kept.use_count() == 1 && kept->users == 0; });
   return freed;
 }

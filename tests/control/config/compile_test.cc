@@ -43,7 +43,6 @@ TEST_F(CompileTest, ValuesArrive) {
   EXPECT_EQ(snapshot.self_ips()[0].port, 3);
   const auto* vs = snapshot.find_virtual_server(*Ipv4Address::parse("172.16.40.80"), 80, Protocol::tcp);
   ASSERT_NE(vs, nullptr);
-  EXPECT_TRUE(vs->served_by_l4);
   EXPECT_EQ(vs->pool->members[0].connection_limit, 7u);
   EXPECT_FALSE(vs->pool->members[1].takes_new);
   EXPECT_EQ(snapshot.virtual_addresses()[0].icmp_echo, IcmpEcho::selective);

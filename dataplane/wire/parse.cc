@@ -124,6 +124,13 @@ Outcome parse_ipv4_at(ConstBytes segment, std::uint32_t frame_length, std::size_
   }
 }
 
+// The port found a wrong checksum; what it says of other protocols and of fragments is not to be trusted.
+Outcome judge_l4_checksum(const Layers& layers) {
+  if (layers.kind == PacketKind::tcp) return DropReason::tcp_bad_checksum;
+  if (layers.kind == PacketKind::udp) return DropReason::udp_bad_checksum;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Outcome parse(ConstBytes segment, std::uint32_t frame_length, const ParseOptions& options, Layers& layers) {
@@ -143,7 +150,8 @@ Outcome parse(ConstBytes segment, std::uint32_t frame_length, const ParseOptions
     l3 += kVlanTagLength;
   }
   if (type == kEtherTypeIpv4) {
-    return parse_ipv4_at(segment, frame_length, l3, options.verify_ipv4_checksum, layers);
+    const auto outcome = parse_ipv4_at(segment, frame_length, l3, options.verify_ipv4_checksum, layers);
+    return !outcome && options.l4_checksum_bad ? judge_l4_checksum(layers) : outcome;
   }
   if (type != kEtherTypeArp) return DropReason::ethertype_unknown;
   if (segment.size() < l3 + kArpLength) return DropReason::arp_malformed;

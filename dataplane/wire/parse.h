@@ -5,8 +5,9 @@
 //   switch (layers.kind) { case PacketKind::arp: … }
 //
 // All headers must lie in the first segment: for a chained packet call packet::pull_up_headers first.
-// Checksums of TCP, UDP and ICMP are not judged here: forwarding carries a wrong one to the receiver unmended, and what
-// answers itself (ip/icmp, tcp) verifies. Everything else about a header is judged, so nobody behind checks again.
+// Checksums of TCP, UDP and ICMP are not computed here (only what the port found is heeded): forwarding carries a wrong
+// one to the receiver unmended, and what answers itself (ip/icmp, tcp) verifies. Everything else about a header is
+// judged, so nobody behind checks again.
 //
 // Called by: lb/datapath, once per packet. Runs on: workers. Follows: RFC 791, RFC 1122 §3.2.1, RFC 1812 §5.2.2.
 // Tested by: tests/dataplane/wire/parse_test.cc, tests/fuzz/frame_fuzz.cc. Cost: bench/micro/wire_bench.cc
@@ -64,6 +65,7 @@ struct Layers {
 struct ParseOptions {
   MacAddress own_mac;                // frames to other unicast addresses are frame_not_for_us
   bool verify_ipv4_checksum = true;  // false when the port says that it is good
+  bool l4_checksum_bad = false;      // the port says that the TCP or UDP checksum is wrong
 };
 
 // `first_segment` = the frame's first bytes, all of them or at least min(frame_length, kHeadersMax);

@@ -48,7 +48,8 @@ bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
   const packet::PortId rx_port = packet.rx_port();
   s.hash = 0;
   packet::pull_up_headers(packet);  // where it cannot, the parse finds the headers cut
-  const wire::ParseOptions parse{options.ports[rx_port].mac, packet.ipv4_checksum() != packet::ChecksumState::good};
+  const wire::ParseOptions parse{options.ports[rx_port].mac, packet.ipv4_checksum() != packet::ChecksumState::good,
+                                 packet.l4_checksum() == packet::ChecksumState::bad};
   if (const auto reason = wire::parse(packet.bytes(), packet.length(), parse, s.layers)) {
     drops.drop(packet, *reason);
     return false;

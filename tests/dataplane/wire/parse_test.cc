@@ -142,6 +142,15 @@ TEST(Parse, EveryReason) {
   EXPECT_DROP(frame, tcp_malformed);
 }
 
+TEST(Parse, HeedsWhatThePortSaysOfL4Checksums) {
+  const ParseOptions bad{test::kOwnMac, true, true};
+  EXPECT_EQ(reason_of(Frame().tcp(1, 2).bytes(), bad), DropReason::tcp_bad_checksum);
+  EXPECT_EQ(reason_of(Frame().udp(1, 2).bytes(), bad), DropReason::udp_bad_checksum);
+  EXPECT_EQ(reason_of(Frame().echo(1, 2).bytes(), bad), std::nullopt);
+  EXPECT_EQ(reason_of(Frame().protocol(17).fragment(0, true).payload_size(16).bytes(), bad), std::nullopt);
+  EXPECT_EQ(reason_of(Frame().total_length(19).tcp(1, 2).bytes(), bad), DropReason::ipv4_bad_total_length);
+}
+
 // A frame cut at any byte is refused with a reason of the layer that it was cut in, and never read beyond its end (each
 // lies at the end of its own allocation, for ASan).
 TEST(Parse, EveryTruncatedLength) {

@@ -75,7 +75,8 @@ def spread(checks, lab):
 def exact_least_connections(checks, lab):
     """Open connections of least-connections-member differ by one at most, also when some close."""
     pods = [lab.pods[address] for address in lab.default_pods()]
-    wait_until(lambda: sum(pod.connections() for pod in pods) == 0, 20, "earlier connections do not end")
+    wait_until(lambda: sum(member["serverside"]["connections_current"]
+                           for member in lab.sluice.members(POOLS[2]).values()) == 0, 20, "earlier ones do not end")
     held = lab.client.background("hold", VS_BGP_ONLY, 80, 31)
     try:
         held.stdout.readline()

@@ -1,7 +1,7 @@
 // AS_PATH as a value: segments of 4-octet AS numbers, however they travelled.
 //
 // Called by: codec, decide, policy. Runs on: any thread. Follows: RFC 4271 4.3 and 9.1.2.2, RFC 6793, RFC 5065.
-// Tested by: tests/control/bgp/as_path_test.cc
+// Tested by: tests/control/bgp/codec_test.cc
 #pragma once
 
 #include <cstdint>

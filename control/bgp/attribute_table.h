@@ -2,7 +2,7 @@
 //
 // A million routes of one neighbour share a handful of attribute sets, so a route costs a 4-byte number.
 //
-// Called by: rib, speaker. Runs on: control thread. Tested by: tests/control/bgp/attribute_table_test.cc
+// Called by: rib, speaker. Runs on: control thread. Tested by: tests/control/bgp/rib_test.cc
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 //
 // Called by: update, policy, decide, attribute_table. Runs on: any thread.
 // Follows: RFC 4271 4.3, 5 and 6.3, RFC 7606, 1997, 4360, 4456, 4760, 6793, 8092, 9234. Tested by:
-// tests/control/bgp/attributes_test.cc, tests/control/bgp/rfc7606_test.cc
+// tests/control/bgp/codec_test.cc, tests/control/bgp/rfc7606_test.cc
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // Reading and writing big-endian fields of BGP messages without ever leaving the buffer.
 //
-// Called by: the codec files of control/bgp. Runs on: any thread. Tested by: tests/control/bgp/bytes_test.cc
+// Called by: the codec files of control/bgp. Runs on: any thread. Tested by: tests/control/bgp/codec_test.cc
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Messages on a stream: the 19-byte header, how to find the next message, and the two messages without a body.
 //
 // Called by: speaker, codec files. Runs on: any thread. Follows: RFC 4271 4.1, 4.4, 6.1; RFC 2918, 7313; RFC 8654.
-// Tested by: tests/control/bgp/message_test.cc
+// Tested by: tests/control/bgp/codec_test.cc
 #pragma once
 
 #include <cstdint>

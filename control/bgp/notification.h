@@ -1,7 +1,7 @@
 // NOTIFICATION: the error that ends a session, as bytes and as words.
 //
 // Called by: codec, fsm, speaker. Runs on: any thread. Follows: RFC 4271 4.5 and 6, RFC 4486, 6608, 8203, 9003, 8538.
-// Tested by: tests/control/bgp/notification_test.cc
+// Tested by: tests/control/bgp/codec_test.cc
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // OPEN: who the other side is and what it can do; capabilities as values, and what two sides have in common.
 //
 // Called by: speaker. Runs on: any thread. Follows: RFC 4271 4.2 and 6.2, RFC 5492, 9072, 4760, 6793, 4724, 8538, 9494,
-// 7911, 2918, 7313, 8654, 8950, 9234, 6286, 7607. Tested by: tests/control/bgp/open_test.cc
+// 7911, 2918, 7313, 8654, 8950, 9234, 6286, 7607. Tested by: tests/control/bgp/codec_test.cc
 #pragma once
 
 #include <array>

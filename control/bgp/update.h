@@ -1,7 +1,7 @@
 // UPDATE: routes withdrawn and announced, and the verdict of RFC 7606 on the whole message; and the encoder of ours.
 //
 // Called by: speaker. Runs on: any thread. Follows: RFC 4271 4.3 and 6.3, RFC 7606, 4760, 7911, 4724 2 (End-of-RIB).
-// Tested by: tests/control/bgp/update_test.cc, tests/control/bgp/rfc7606_test.cc, tests/fuzz/bgp_fuzz.cc
+// Tested by: tests/control/bgp/codec_test.cc, tests/control/bgp/rfc7606_test.cc, tests/fuzz/bgp_fuzz.cc
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 // Sockets as BGP needs them: bound to a self IP, signed (TCP MD5), with the right TTL, on the control plane's ports.
 //
 // Called by: bgp_transport. Runs on: control thread. Follows: RFC 2385, RFC 5082; ip(7), tcp(7).
-// Tested by: tests/control/io/bgp_transport_test.cc, tests/interop/bgp*
+// Tested by: tests/interop/bgp*
 #pragma once
 
 #include <cstdint>

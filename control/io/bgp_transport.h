@@ -10,7 +10,7 @@
 //   transport.on_routes = [&] { push table.take_updates() to the workers };
 //
 // Called by: control/daemon. Runs on: control thread (one io_context). Follows: RFC 2385, RFC 5082.
-// Tested by: tests/control/io/bgp_transport_test.cc, tests/interop/bgp*
+// Tested by: tests/interop/bgp*
 #pragma once
 
 #include <cstdint>

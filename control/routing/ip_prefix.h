@@ -1,7 +1,7 @@
 // An IPv4 or IPv6 prefix as one value, for code that treats both families alike.
 //
 // Called by: control/bgp, control/routing. Runs on: control thread. Follows: RFC 4632, RFC 4291.
-// Tested by: tests/control/routing/ip_prefix_test.cc
+// Tested by: tests/control/routing/prefix_index_test.cc
 #pragma once
 
 #include <compare>

@@ -11,7 +11,8 @@
 namespace sluice::daemon {
 namespace {
 
-constexpr Duration kBurst = 10ms;  // verdicts this close together make one new snapshot
+constexpr Duration kBurst = 10ms;       // verdicts this close together make one new snapshot
+constexpr unsigned kLinesABurst = 100;  // of the log
 
 lb::MonitorStatus status_of(monitors::Health health) {
   switch (health) {
@@ -120,7 +121,8 @@ Errors Health::configure(const config::Config& config) {
 }
 
 void Health::on_verdict(const monitors::Change& change) {
-  if (const MemberName* name = keys_.name_of(change.key)) {
+  const MemberName* name = keys_.name_of(change.key);
+  if (name != nullptr && ++burst_ <= kLinesABurst) {
     const auto level = change.health == monitors::Health::down ? spdlog::level::warn : spdlog::level::info;
     spdlog::log(level, "pool {} member {}: monitor status {}{}: {}", name->pool, name->endpoint.text(),
                 monitors::text(change.health), change.session_disabled ? " (session disabled)" : "", change.reason);
@@ -132,6 +134,8 @@ void Health::on_verdict(const monitors::Change& change) {
 
 // With ten thousand members a new snapshot takes a while, and at the start each of them changes.
 void Health::tell() {
+  if (burst_ > kLinesABurst) spdlog::warn("and {} more pool members changed", burst_ - kLinesABurst);
+  burst_ = 0;
   const Instant begin = io::now();
   on_change_();
   const Instant end = io::now();

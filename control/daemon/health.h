@@ -67,6 +67,7 @@ class Health {
   TargetKeys keys_;
   std::function<void()> on_change_;
   io::Alarm settled_;
+  unsigned burst_ = 0;   // verdicts since the last telling
   Instant next_tell_{};  // not before: so that telling takes a fifth of this thread's time at most
   io::ProbeIo probes_;
 };

@@ -168,9 +168,8 @@ World::World(const Settings& settings)
   far_options_.time_wait = 1ms;
   far_ = std::make_unique<tcp::Stack>(now_, tcp::Limits{.conns_max = 1u << 21, .chunks_max = 65536}, HashSeed{3, 4},
                                       *this, far_pool_, far_drops_);
-  request_ = fmt::format(
-      "GET /index.html HTTP/1.1\r\nHost: 172.16.40.80\r\nUser-Agent: bench\r\nAccept: */*\r\n{}\r\n",
-      settings.close ? "Connection: close\r\n" : "");
+  request_ = fmt::format("GET /index.html HTTP/1.1\r\nHost: 172.16.40.80\r\nUser-Agent: bench\r\nAccept: */*\r\n{}\r\n",
+                         settings.close ? "Connection: close\r\n" : "");
   response_ = fmt::format(
       "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 22 Nov 2026 18:00:00 GMT\r\nContent-Type: text/html\r\n"
       "Content-Length: {}\r\nLast-Modified: Sun, 22 Nov 2026 17:00:00 GMT\r\nETag: \"5f0-400\"\r\n"
@@ -380,12 +379,12 @@ void measure(Settings settings) {
   std::ranges::sort(per_request);
   const double rate = rates[rates.size() / 2];
   const double cycles = per_request[per_request.size() / 2];
-  const char* format = settings.json
-                           ? R"({{"case":"{}","conns":{},"requests_per_s":{:.0f},"min":{:.0f},"max":{:.0f},"cycles":{:.0f},)"
-                             R"("packets":{:.2f},"cycles_per_byte":{:.3f},"failed":{}}})"
-                             "\n"
-                           : "{:<12} {:>7} conns {:>10.0f} requests/s ({:.0f}..{:.0f})  {:>8.0f} cycles  {:.2f} packets  "
-                             "{:.3f} cycles/byte  {} failed\n";
+  const char* format =
+      settings.json ? R"({{"case":"{}","conns":{},"requests_per_s":{:.0f},"min":{:.0f},"max":{:.0f},"cycles":{:.0f},)"
+                      R"("packets":{:.2f},"cycles_per_byte":{:.3f},"failed":{}}})"
+                      "\n"
+                    : "{:<12} {:>7} conns {:>10.0f} requests/s ({:.0f}..{:.0f})  {:>8.0f} cycles  {:.2f} packets  "
+                      "{:.3f} cycles/byte  {} failed\n";
   fmt::print(fmt::runtime(format), settings.name, settings.conns, rate, rates.front(), rates.back(), cycles,
              per_packet[0], cycles / static_cast<double>(settings.body), world.failed);
 }
@@ -396,10 +395,11 @@ void measure_idle(Settings settings) {
   World world(settings);
   world.run(settings.conns);
   const long after = resident_kb();
-  fmt::print("idle: {} keep-alive connections after a request each, {} sizeof Conn, {} sizeof Session, "
-             "{:.0f} bytes resident per connection (clients and members of this process included)\n",
-             settings.conns, sizeof(tcp::Conn), sizeof(lb::Session),
-             static_cast<double>(after - before) * 1024 / settings.conns);
+  fmt::print(
+      "idle: {} keep-alive connections after a request each, {} sizeof Conn, {} sizeof Session, "
+      "{:.0f} bytes resident per connection (clients and members of this process included)\n",
+      settings.conns, sizeof(tcp::Conn), sizeof(lb::Session),
+      static_cast<double>(after - before) * 1024 / settings.conns);
 }
 
 int main_of(int argc, char** argv) {
@@ -408,11 +408,16 @@ int main_of(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
     const auto value = [&] { return std::string(i + 1 < argc ? argv[++i] : "0"); };
-    if (option == "--case") name = value();
-    else if (option == "--conns") settings.conns = static_cast<std::uint32_t>(std::stoul(value()));
-    else if (option == "--requests") settings.requests = std::stoull(value());
-    else if (option == "--samples") settings.samples = static_cast<unsigned>(std::stoul(value()));
-    else if (option == "--json") settings.json = true;
+    if (option == "--case")
+      name = value();
+    else if (option == "--conns")
+      settings.conns = static_cast<std::uint32_t>(std::stoul(value()));
+    else if (option == "--requests")
+      settings.requests = std::stoull(value());
+    else if (option == "--samples")
+      settings.samples = static_cast<unsigned>(std::stoul(value()));
+    else if (option == "--json")
+      settings.json = true;
     else {
       fmt::print(stderr, "bench-http: unknown option {}\n", option);
       return 2;

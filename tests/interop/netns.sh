@@ -1,7 +1,7 @@
-# shellcheck shell=bash
 # Helpers of the interop scripts: network namespaces of our own on one bridge, removed at exit. Sourced, not run.
 #
 #   ns_begin sbgp; ns_add sbgp-a 172.16.40.202/24 …
+# shellcheck shell=bash
 set -u
 NS_LIST=()
 NS_TMP=$(mktemp -d /tmp/sluice-interop.XXXXXX)

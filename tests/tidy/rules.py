@@ -120,7 +120,7 @@ def first_sentence(tree):
         text = tree.text(path) if path.endswith(names) or is_script(tree, path) else None
         if text is None or path.endswith("__init__.py") and not text:
             continue
-        lines = [line for line in text.splitlines()[:4] if not line.startswith("#!")]
+        lines = [line for line in text.splitlines()[:4] if not line.startswith(("#!", "# shellcheck "))]
         first = lines[0].strip() if lines else ""
         if path.endswith("meson.build") and not first.startswith("#"):
             continue  # a short list of the folder's files needs no introduction; one with logic has one

@@ -1,7 +1,7 @@
 // What a byte may be in HTTP: one table, one bit a class; and the search for the next byte that ends a field value.
 //
 // Called by: lb/l7. Runs on: workers. Follows: RFC 9110 5.6.2 (token), 5.5 (field value), RFC 3986 (target, host).
-// Tested by: tests/lb/l7/byte_class_test.cc
+// Tested by: tests/lb/l7/head_scan_test.cc
 #pragma once
 
 #include <array>

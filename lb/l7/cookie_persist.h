@@ -1,7 +1,7 @@
 // Cookie persistence: the cookie that keeps a client with its member, as BIG-IP writes it, and a hashed kind.
 //
 // Called by: lb/l7 sessions. Runs on: workers. Follows: F5 K6917 (encoding of the BIGipServer cookie), RFC 6265.
-// Tested by: tests/lb/l7/cookie_persist_test.cc
+// Tested by: tests/lb/l7/http_policy_test.cc
 #pragma once
 
 #include <cstdint>

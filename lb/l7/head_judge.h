@@ -1,7 +1,7 @@
 // Judges a scanned head: what its fields mean together, and whether the message may be passed on.
 //
 // Called by: message_reader. Runs on: workers. Follows: RFC 9110 7.2, 7.6, 7.8, 8.6, 9.3, 10.1; RFC 9112 3.2, 6.
-// Tested by: tests/lb/l7/head_judge_test.cc
+// Tested by: tests/lb/l7/head_scan_test.cc
 #pragma once
 
 #include "lb/l7/http_head.h"

@@ -1,7 +1,7 @@
 // Header rules as they are configured: which are allowed, and why not.
 //
 // Called by: control/config (validate). Runs on: control thread. Follows: RFC 9110 5.1, 5.5, 7.6.1.
-// Tested by: tests/lb/l7/header_rules_test.cc
+// Tested by: tests/control/config/http_test.cc
 #pragma once
 
 #include <optional>

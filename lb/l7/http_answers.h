@@ -1,6 +1,6 @@
 // Answers of our own: a small page for each status that we give ourselves, and redirects.
 //
-// Called by: lb/l7 sessions. Runs on: workers. Follows: RFC 9110 15. Tested by: tests/lb/l7/http_answers_test.cc
+// Called by: lb/l7 sessions. Runs on: workers. Follows: RFC 9110 15. Tested by: tests/lb/l7/head_writer_test.cc
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "lb/balance/balance.h"
+#include "lb/l7/profile.h"
 
 namespace sluice::config {
 namespace {
@@ -33,7 +36,34 @@ lb::PoolSpec pool_spec(const CompileInput& input, const Pool& pool) {
   return spec;
 }
 
-lb::VirtualServerSpec virtual_server_spec(const VirtualServer& vs) {
+// The options of mode http as workers read them, null when all are at their default. The profile of the snapshot before
+// is used again while nothing has changed: its rate limits go on counting.
+std::shared_ptr<const lb::Retained> http_profile(const CompileInput& input, const VirtualServer& vs,
+                                                 const lb::Snapshot* previous) {
+  if (vs.mode != Mode::http) return nullptr;
+  lb::HttpOptions options = vs.http;
+  options.oneconnect.enabled = vs.oneconnect;
+  if (options == lb::HttpOptions{}) return nullptr;
+  if (previous != nullptr) {
+    const auto servers = previous->virtual_servers();
+    const auto before = std::ranges::find(servers, vs.name, &lb::VirtualServer::name);
+    if (before != servers.end() && before->http != nullptr) {
+      const auto* profile = static_cast<const lb::HttpProfile*>(before->http);
+      if (profile->options == options) return profile->shared_from_this();
+    }
+  }
+  return std::make_shared<lb::HttpProfile>(std::move(options), input.registry.workers());
+}
+
+std::vector<std::string> route_pools(const VirtualServer& vs) {
+  std::vector<std::string> pools;
+  if (vs.mode == Mode::http)
+    for (const lb::HttpRoute& route : vs.http.routes) pools.push_back(route.pool);
+  return pools;
+}
+
+lb::VirtualServerSpec virtual_server_spec(const CompileInput& input, const VirtualServer& vs,
+                                          const lb::Snapshot* previous) {
   return {.name = vs.name,
           .partition = vs.partition,
           .destination = vs.destination,
@@ -45,7 +75,9 @@ lb::VirtualServerSpec virtual_server_spec(const VirtualServer& vs) {
           .persist = vs.persist,
           .persist_timeout = vs.persist_timeout,
           .connection_limit = vs.connection_limit,
-          .idle = vs.idle};
+          .idle = vs.idle,
+          .http = http_profile(input, vs, previous),
+          .http_pools = route_pools(vs)};
 }
 
 }  // namespace
@@ -63,7 +95,8 @@ Result<std::shared_ptr<const lb::Snapshot>> compile(Instant now, const Config& c
     builder.add_virtual_address({.address = va.address, .icmp_echo = va.icmp_echo, .arp = va.arp});
   }
   for (const Pool& pool : config.pools) builder.add_pool(pool_spec(input, pool));
-  for (const VirtualServer& vs : config.virtual_servers) builder.add_virtual_server(virtual_server_spec(vs));
+  for (const VirtualServer& vs : config.virtual_servers)
+    builder.add_virtual_server(virtual_server_spec(input, vs, previous));
   return builder.build(now, previous);
 }
 

@@ -14,6 +14,7 @@
 
 #include "dataplane/base/address.h"
 #include "dataplane/base/time.h"
+#include "lb/l7/http_options.h"
 #include "lb/snapshot/words.h"
 #include "monitors/monitor.h"
 
@@ -64,6 +65,8 @@ struct StaticRoute {
 };
 
 // The words of lb/ and monitors/ are the configuration's words too.
+using lb::AccessLog, lb::CookiePersistKind, lb::FallbackAction, lb::HeaderRuleAction, lb::HeaderRuleSide,
+    lb::ProxyProtocolIn, lb::ProxyProtocolOut;
 using lb::Balance, lb::IcmpEcho, lb::IdleTimeouts, lb::MemberState, lb::Mode, lb::PersistKind, lb::Protocol,
     lb::ServiceDownAction, lb::SnatKind;
 using monitors::Monitor, monitors::MonitorType;
@@ -113,6 +116,8 @@ struct VirtualServer {
   Duration persist_timeout = 180s;
   std::uint32_t connection_limit = 0;  // 0: none
   IdleTimeouts idle;
+  bool oneconnect = false;  // mode http: server connections are shared, every request is balanced
+  lb::HttpOptions http;     // mode http; its oneconnect.enabled is set by compile
   Origin origin;
   friend bool operator==(const VirtualServer&, const VirtualServer&) = default;
 };

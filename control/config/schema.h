@@ -9,6 +9,7 @@
 // Called by: parse, print, diff. Runs on: control thread. Tested by: tests/control/config/{parse,print}_test.cc
 #pragma once
 
+#include "control/config/http_schema.h"
 #include "control/config/model.h"
 #include "control/config/text.h"
 
@@ -133,6 +134,8 @@ void describe(V& v, VirtualServer& s) {
   v.field("persistence-timeout", s.persist_timeout, kSecondsRange);
   v.field("connection-limit", s.connection_limit, kLimitRange);
   v.object("idle-timeouts", s.idle);
+  v.field("oneconnect", s.oneconnect);
+  v.object("http", s.http);
   if (V::kReads && !s.snat_pool.empty() && !v.has("snat")) s.snat = SnatKind::pool;
 }
 

@@ -13,6 +13,7 @@
 #include "control/config/normalise.h"
 #include "control/config/schema.h"
 #include "control/config/tree.h"
+#include "control/config/validate_http.h"
 
 namespace sluice::config {
 namespace {
@@ -281,6 +282,10 @@ class Validator {
                                                  name_of(protocol), in_quotes(other->second)));
       if (auto problem = address_problem(server.destination.address)) error(path + ".destination", *problem);
       check_snat(path, server, snat_pools);
+      for (auto& finding : check_http(server)) error(path + '.' + finding.path, std::move(finding.message));
+      for (std::size_t i = 0; i < server.http.routes.size(); ++i)
+        check_reference(fmt::format("{}.http.routes[{}].pool", path, i), "pool", server.http.routes[i].pool,
+                        config_.pools, pools);
     }
   }
 

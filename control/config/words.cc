@@ -54,6 +54,19 @@ constexpr Word<MonitorType> kMonitorTypes[] = {
 };
 constexpr Word<PoolMemberType> kPoolMemberTypes[] = {{PoolMemberType::cluster, "cluster"},
                                                      {PoolMemberType::nodeport, "nodeport"}};
+constexpr Word<CookiePersistKind> kCookiePersistKinds[] = {
+    {CookiePersistKind::none, "none"}, {CookiePersistKind::insert, "insert"}, {CookiePersistKind::hashed, "hashed"}};
+constexpr Word<HeaderRuleAction> kHeaderRuleActions[] = {
+    {HeaderRuleAction::insert, "insert"}, {HeaderRuleAction::replace, "replace"}, {HeaderRuleAction::remove, "remove"}};
+constexpr Word<HeaderRuleSide> kHeaderRuleSides[] = {{HeaderRuleSide::request, "request"},
+                                                     {HeaderRuleSide::response, "response"}};
+constexpr Word<ProxyProtocolIn> kProxyProtocolIns[] = {{ProxyProtocolIn::off, "off"},
+                                                       {ProxyProtocolIn::required, "required"}};
+constexpr Word<ProxyProtocolOut> kProxyProtocolOuts[] = {
+    {ProxyProtocolOut::off, "off"}, {ProxyProtocolOut::v1, "v1"}, {ProxyProtocolOut::v2, "v2"}};
+constexpr Word<FallbackAction> kFallbackActions[] = {{FallbackAction::reset, "reset"}, {FallbackAction::page, "page"}};
+constexpr Word<AccessLog> kAccessLogs[] = {
+    {AccessLog::off, "off"}, {AccessLog::sampled, "sampled"}, {AccessLog::full, "full"}};
 
 // BIG-IP's names that Sluice does not have.
 constexpr std::string_view kOtherBalances[] = {"ratio-node",
@@ -131,6 +144,34 @@ std::span<const Word<MonitorType>> words<MonitorType>() {
 template <>
 std::span<const Word<PoolMemberType>> words<PoolMemberType>() {
   return kPoolMemberTypes;
+}
+template <>
+std::span<const Word<CookiePersistKind>> words<CookiePersistKind>() {
+  return kCookiePersistKinds;
+}
+template <>
+std::span<const Word<HeaderRuleAction>> words<HeaderRuleAction>() {
+  return kHeaderRuleActions;
+}
+template <>
+std::span<const Word<HeaderRuleSide>> words<HeaderRuleSide>() {
+  return kHeaderRuleSides;
+}
+template <>
+std::span<const Word<ProxyProtocolIn>> words<ProxyProtocolIn>() {
+  return kProxyProtocolIns;
+}
+template <>
+std::span<const Word<ProxyProtocolOut>> words<ProxyProtocolOut>() {
+  return kProxyProtocolOuts;
+}
+template <>
+std::span<const Word<FallbackAction>> words<FallbackAction>() {
+  return kFallbackActions;
+}
+template <>
+std::span<const Word<AccessLog>> words<AccessLog>() {
+  return kAccessLogs;
 }
 
 std::string explain_balance(std::string_view name) {

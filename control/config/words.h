@@ -49,6 +49,21 @@ std::span<const Word<MonitorType>> words<MonitorType>();
 template <>
 std::span<const Word<PoolMemberType>> words<PoolMemberType>();
 
+template <>
+std::span<const Word<CookiePersistKind>> words<CookiePersistKind>();
+template <>
+std::span<const Word<HeaderRuleAction>> words<HeaderRuleAction>();
+template <>
+std::span<const Word<HeaderRuleSide>> words<HeaderRuleSide>();
+template <>
+std::span<const Word<ProxyProtocolIn>> words<ProxyProtocolIn>();
+template <>
+std::span<const Word<ProxyProtocolOut>> words<ProxyProtocolOut>();
+template <>
+std::span<const Word<FallbackAction>> words<FallbackAction>();
+template <>
+std::span<const Word<AccessLog>> words<AccessLog>();
+
 template <typename E>
 std::string_view name_of(E value) {
   for (const auto& word : words<E>())

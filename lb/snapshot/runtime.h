@@ -178,7 +178,7 @@ struct MemberRuntime {
 };
 
 // Something immutable of a snapshot that connections go on using when the snapshot is gone; `users` are those.
-struct Retained {
+struct Retained : std::enable_shared_from_this<Retained> {
   virtual ~Retained() = default;
   mutable std::atomic<std::uint32_t> users{0};
 };

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lb/l7/profile.h"
+
 namespace sluice::config {
 namespace {
 
@@ -31,8 +33,7 @@ struct CompileTest : testing::Test {
   CompileInput input{
       registry,
       [](const std::string& name) { return name == "int_vlan" ? std::optional<packet::PortId>(3) : std::nullopt; },
-      {},
-      false};
+      {}};
 };
 
 TEST_F(CompileTest, ValuesArrive) {
@@ -53,6 +54,26 @@ TEST_F(CompileTest, WithoutAVerdictMonitoredMembersAreChecking) {
   const auto made = compile(Instant{}, example(), input, nullptr);
   EXPECT_EQ((*made)->pools()[0]->spec.members[0].verdict.status, lb::MonitorStatus::checking);
   EXPECT_FALSE((*made)->virtual_addresses()[0].reachable);
+}
+
+TEST_F(CompileTest, HttpOptionsArriveAndAreUsedAgain) {
+  Config config = example();
+  auto made = compile(Instant{}, config, input, nullptr);
+  EXPECT_EQ((*made)->virtual_servers()[0].http, nullptr);  // all defaults
+  config.virtual_servers[0].oneconnect = true;
+  config.virtual_servers[0].http.routes.push_back({.path = "/a", .pool = "web"});
+  const auto first = compile(Instant{}, config, input, made->get());
+  ASSERT_TRUE(first.has_value()) << first.error().text();
+  const lb::VirtualServer& vs = (*first)->virtual_servers()[0];
+  ASSERT_NE(vs.http, nullptr);
+  EXPECT_TRUE(static_cast<const lb::HttpProfile*>(vs.http)->options.oneconnect.enabled);
+  ASSERT_EQ(vs.http_pools.size(), 1u);
+  EXPECT_EQ(vs.http_pools[0], vs.pool);
+  const auto second = compile(Instant{}, config, input, first->get());
+  EXPECT_EQ((*second)->virtual_servers()[0].http, vs.http);
+  config.virtual_servers[0].http.upgrade = true;
+  const auto third = compile(Instant{}, config, input, second->get());
+  EXPECT_NE((*third)->virtual_servers()[0].http, vs.http);
 }
 
 TEST_F(CompileTest, AnUnknownPortIsAnError) {

@@ -30,6 +30,11 @@ void Datapath::on_burst(Instant now, packet::PortId rx_port, packet::Batch& batc
 void Datapath::on_handover(Instant now, packet::Batch& batch) { impl_->process(now, batch, Impl::Origin::handover); }
 
 void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
+  if (is_stopped()) [[unlikely]] {
+    for (const packet::Packet packet : batch.view()) drops.drop(packet, DropReason::shutting_down);
+    batch.count = 0;
+    return;
+  }
   for (const packet::Packet packet : batch.view()) packet::prefetch_data(packet);
   std::uint32_t count = 0;
   for (const packet::Packet packet : batch.view()) {
@@ -190,6 +195,7 @@ void Datapath::Impl::route_from_host(Instant now, packet::Packet packet, const w
 }
 
 void Datapath::on_timers(Instant now) {
+  if (impl_->is_stopped()) return;
   impl_->neighbors->expire(now);
   impl_->reassembly->expire(now, [&](packet::Packet first, const wire::Layers& layers) {
     impl_->egress->send_error(now, first, layers, ip::IcmpError::reassembly_timeout());
@@ -199,6 +205,7 @@ void Datapath::on_timers(Instant now) {
 }
 
 Instant Datapath::next_timer() const {
+  if (impl_->is_stopped()) return kInstantMax;
   return std::min({impl_->neighbors->next_deadline(), impl_->reassembly->next_deadline(), impl_->l4->next_timer(),
                    impl_->proxy->next_timer()});
 }

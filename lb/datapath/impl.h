@@ -57,6 +57,7 @@ struct Datapath::Impl {
   }
 
   // ---- control.cc
+  bool is_stopped() const { return l4 == nullptr; }
   void set_local_addresses(const Snapshot& next);
 
   const DatapathOptions options;

@@ -170,6 +170,9 @@ TEST(EndTest, StoppingReleasesEverything) {
   EXPECT_EQ(member.connections.current(), 0u);
   EXPECT_EQ(world->packets_in_use(), 0u);
   EXPECT_EQ(world->drops(DropReason::shutting_down), 1u);
+  EXPECT_EQ(world->send(world->client().flags(kSyn)),
+            "drop shutting_down; drop shutting_down");  // the fragment's and its
+  EXPECT_EQ(world->datapath().next_timer(), kInstantMax);
   world.reset();  // a second stop does no harm; the pool says if a packet leaked
 }
 

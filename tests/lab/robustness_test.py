@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import check, frames  # noqa: E402
 from harness.command import wait_until  # noqa: E402
-from harness.scenario import (CLIENT_ADDRESS, LB_ADDRESS, MASTER_ADDRESS, VS_BGP_ONLY, VS_HTTP,  # noqa: E402
+from harness.scenario import (CLIENT_ADDRESS, LB_ADDRESS, MASTER_ADDRESS, NODE1_ADDRESS, VS_BGP_ONLY, VS_HTTP,  # noqa: E402
                               running_lab)
 
 INJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness", "frames.py")
@@ -155,22 +155,30 @@ def bgp_garbage(checks):
     blobs = [b"", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 19, marker, marker + struct.pack("!HB", 18, 4),
              marker + struct.pack("!HB", 65535, 2), marker + struct.pack("!HB", 19, 9), marker + hold[:9], marker + hold,
              rng.randbytes(4096), marker + struct.pack("!HB", 4096, 2) + rng.randbytes(4077)]
-    valid_open = marker + hold
     with running_lab() as lab:
-        for source in (lab.client.namespace, lab.master.namespace):
-            for blob in blobs:
-                # From the neighbour's own address a whole OPEN is its restart (RFC 4724 §5): the old session may end.
-                if source is lab.master.namespace and blob == valid_open:
-                    continue
-                source.run(sys.executable, "-c", f"""
+        def talk(source, blob):
+            source.run(sys.executable, "-c", f"""
 import socket, sys
 s = socket.socket(); s.settimeout(1)
 try:
     s.connect(("{LB_ADDRESS}", 179)); s.sendall(bytes.fromhex("{blob.hex()}")); s.recv(100)
 except OSError: pass""", timeout=10)
+
+        for blob in blobs:
+            talk(lab.client.namespace, blob)
         for node in lab.nodes:
-            checks.ok(lab.sluice.neighbor(node.address)["established"] and node.established(LB_ADDRESS),
-                      f"the session with {node.name} lives")
+            fact = lab.sluice.neighbor(node.address)
+            checks.ok(fact["established"] and fact["connections_dropped"] == 0 and node.established(LB_ADDRESS),
+                      f"a stranger's nonsense: the session with {node.name} lives", fact)
+        # A new connection from the neighbour itself means that it has restarted (RFC 4724 §5): its session ends, its
+        # routes stay, and the real one comes back.
+        for blob in blobs:
+            talk(lab.master.namespace, blob)
+        checks.ok(lab.sluice.neighbor(NODE1_ADDRESS)["established"], "nonsense from the master: node1's session lives")
+        block = lab.sluice.json("show", "ip", "route", "10.244.0.0/24")["routes"]
+        checks.ok(block, "nonsense from the master: its block stays")
+        checks.eventually(lambda: lab.sluice.neighbor(MASTER_ADDRESS)["established"]
+                          and lab.master.established(LB_ADDRESS), 60, "and the real session comes back")
         # A session's own bytes gone wrong: BIRD resets by itself; here the peer's stream is replaced by a liar's.
         lab.master.bird.stop()
         lab.master.namespace.run(sys.executable, "-c", f"""

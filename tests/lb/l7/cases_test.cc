@@ -155,8 +155,9 @@ INSTANTIATE_TEST_SUITE_P(Http11Probe, Cases, testing::ValuesIn(load()), [](const
 TEST(CasesFile, HasAllAndTheDecisionsAreNeeded) {
   const auto cases = load();
   EXPECT_EQ(cases.size(), 144U);
-  for (const auto& [id, decision] : kDecided) {
-    const auto found = std::find_if(cases.begin(), cases.end(), [&](const Case& c) { return c.id == id; });
+  for (const auto& decided : kDecided) {
+    const auto& id = decided.first;
+    const auto found = std::find_if(cases.begin(), cases.end(), [&id](const Case& c) { return c.id == id; });
     ASSERT_NE(found, cases.end()) << id;
     EXPECT_NE(found->haproxy / 100 == found->nginx / 100, true) << id << " is decided by both";
   }

@@ -39,8 +39,8 @@ std::size_t Far::count(std::string_view text) const {
 // Puts Ethernet and IPv4 in front, fills in the checksum, and sends it to the engine.
 class HttpWorld::FarNetwork final : public tcp::Network {
  public:
-  explicit FarNetwork(HttpWorld& world) : world_(world) {}
-  void output(Instant now, tcp::Conn& conn, packet::Packet segment) override { output_reply(now, conn.tuple, segment); }
+  explicit FarNetwork(HttpWorld& owner) : world_(owner) {}
+  void output(Instant at, tcp::Conn& conn, packet::Packet segment) override { output_reply(at, conn.tuple, segment); }
   void output_reply(Instant, const tcp::Tuple& tuple, packet::Packet segment) override {
     const auto length = static_cast<std::uint16_t>(segment.length());
     Bytes frame(wire::kEthernetLength + wire::kIpv4Length);

@@ -10,20 +10,21 @@ namespace {
 
 class Scanner {
  public:
-  Scanner(std::span<const char> bytes, const HttpLimits& limits, Head& head)
+  Scanner(std::span<const char> bytes, const HttpLimits& limits, Head& head, ScanProgress* progress = nullptr)
       : begin_(bytes.data()),
         p_(begin_),
         end_(begin_ + std::min<std::size_t>(bytes.size(), limits.head_bytes_max)),
         cut_(bytes.size() >= limits.head_bytes_max),
         limits_(limits),
-        head_(head) {}
+        head_(head),
+        progress_(progress) {}
 
   ScanResult request() {
-    if (method() && target() && version() && line_end()) fields(true);
+    if (begins_later() || (method() && target() && version() && line_end())) fields(true);
     return finish();
   }
   ScanResult response() {
-    if (version() && status() && line_end()) fields(true);
+    if (begins_later() || (version() && status() && line_end())) fields(true);
     return finish();
   }
   ScanResult trailers() {
@@ -51,6 +52,28 @@ class Scanner {
   }
   std::uint16_t offset(const char* p) const { return static_cast<std::uint16_t>(p - begin_); }
 
+  // Whether the start line was found good by an earlier look.
+  bool begins_later() {
+    if (progress_ == nullptr || progress_->line == 0) return false;
+    p_ = begin_ + progress_->line;
+    return true;
+  }
+  // Where to go on in the part of a line in which the last look ended.
+  const char* resumed(const char* start, ScanProgress::In in) const {
+    if (progress_ == nullptr || progress_->in != in) return start;
+    return begin_ + progress_->vetted;
+  }
+  void note_end(ScanProgress::In in) {
+    if (progress_ == nullptr) return;
+    progress_->in = in;
+    progress_->vetted = static_cast<std::uint32_t>(end_ - begin_);
+  }
+  void note_line() {
+    if (progress_ == nullptr) return;
+    *progress_ = {.line = static_cast<std::uint32_t>(p_ - begin_),
+                  .fields = static_cast<std::uint16_t>(head_.field_count)};
+  }
+
   // One space; more are tolerated.
   bool space(const char* missing) {
     if (p_ == end_) return incomplete();
@@ -74,16 +97,18 @@ class Scanner {
   bool target() {
     const char* start = p_;
     head_.target_needs_encoding = false;
-    while (p_ < end_ && *p_ != ' ') {
-      if (!is_in(*p_, kTarget)) {
-        if (!is_in(*p_, kTargetEncoded)) return bad_target();
-        head_.target_needs_encoding = true;
-      }
+    p_ = resumed(start, ScanProgress::In::target);
+    while (p_ < end_ && is_in(*p_, static_cast<ByteClass>(kTarget | kTargetEncoded))) {
+      head_.target_needs_encoding |= is_in(*p_, kTargetEncoded);
       ++p_;
     }
     if (static_cast<std::size_t>(p_ - start) > limits_.target_bytes_max)
       return refuse_at(start + limits_.target_bytes_max, 414, "the request target is longer than target-bytes-max");
-    if (p_ == end_) return incomplete();
+    if (p_ == end_) {
+      note_end(ScanProgress::In::target);
+      return incomplete();
+    }
+    if (*p_ != ' ') return bad_target();
     head_.target = {start, static_cast<std::size_t>(p_ - start)};
     return space("behind the target stands something else than a space");
   }
@@ -160,9 +185,10 @@ class Scanner {
   }
 
   void fields(bool with_start_line) {
-    head_.field_count = 0;
-    const char* first = p_;
+    head_.field_count = progress_ != nullptr ? progress_->fields : 0;
+    const char* first = head_.field_count == 0 ? p_ : nullptr;
     while (true) {
+      if (progress_ != nullptr && p_ != begin_ + progress_->line) note_line();
       if (p_ == end_) {
         incomplete();
         return;
@@ -183,10 +209,27 @@ class Scanner {
     }
   }
 
+  // The rest of a field whose value has begun in an earlier look.
+  bool value_rest() {
+    p_ = find_control(resumed(p_, ScanProgress::In::value), end_);
+    if (p_ == end_) {
+      note_end(ScanProgress::In::value);
+      return incomplete();
+    }
+    if (!line_end()) return false;
+    ++head_.field_count;
+    return true;
+  }
+
   bool field() {
+    if (progress_ != nullptr && progress_->in == ScanProgress::In::value) return value_rest();
     const char* start = p_;
+    p_ = resumed(start, ScanProgress::In::name);
     while (p_ < end_ && is_in(*p_, kToken)) ++p_;
-    if (p_ == end_) return incomplete();
+    if (p_ == end_) {
+      note_end(ScanProgress::In::name);
+      return incomplete();
+    }
     if (*p_ != ':') return bad_name();
     if (p_ == start) return refuse(400, "a field has no name");
     if (head_.field_count >= std::min(limits_.headers_max, kHttpHeadersMax))
@@ -196,7 +239,10 @@ class Scanner {
     while (p_ < end_ && is_blank(*p_)) ++p_;
     const char* value = p_;
     p_ = find_control(p_, end_);
-    if (p_ == end_) return incomplete();
+    if (p_ == end_) {
+      note_end(ScanProgress::In::value);
+      return incomplete();
+    }
     const char* value_end = p_;
     const bool was_tolerated = tolerated_;
     tolerated_ = false;
@@ -229,6 +275,7 @@ class Scanner {
   bool tolerated_ = false;
   const HttpLimits& limits_;
   Head& head_;
+  ScanProgress* progress_;
   ScanResult result_;
 };
 
@@ -238,6 +285,12 @@ ScanResult scan_head(std::span<const char> bytes, bool is_request, const HttpLim
   head.bytes = bytes.data();
   head.is_request = is_request;
   Scanner scanner(bytes, limits, head);
+  return is_request ? scanner.request() : scanner.response();
+}
+
+ScanResult vet_head(std::span<const char> bytes, bool is_request, const HttpLimits& limits, Head& head,
+                    ScanProgress& progress) {
+  Scanner scanner(bytes, limits, head, &progress);
   return is_request ? scanner.request() : scanner.response();
 }
 

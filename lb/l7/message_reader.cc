@@ -77,19 +77,22 @@ Step MessageReader::read_head(std::span<const char> input, bool end_of_stream, c
     if (input.empty()) return need(taken, false);
     if (line_state_ == 2) return broken(400, 0, "a CR stands alone ahead of the request");
     Step step = look_at(input, taken, options, scratch);
+    step.in_one_piece = true;
     if (step.kind != StepKind::need_bytes) return step;
-    looked_at_ = static_cast<std::uint32_t>(input.size());
+    progress_ = {};
   }
   std::uint32_t gathered_now = 0;
   const Gathered result = gather(input, options.limits.head_bytes_max, scratch.budget, gathered_now);
   taken += gathered_now;
   if (result == Gathered::no_memory) return broken(503, gathered_, "too many heads are being gathered on this worker");
-  // A second look when the head is whole or the limit reached, and each time that it has doubled: nonsense is refused
-  // early, and no byte is looked at more than a few times.
-  if (result == Gathered::complete || gathered_ >= options.limits.head_bytes_max || gathered_ >= 2 * looked_at_) {
-    looked_at_ = gathered_;
-    Step step = look_at({buffer_.get(), gathered_}, taken - gathered_, options, scratch);
+  const std::span<const char> head(buffer_.get(), gathered_);
+  if (result == Gathered::complete) {
+    Step step = look_at(head, taken - gathered_, options, scratch);
     if (step.kind != StepKind::need_bytes) return step;
+  } else {
+    // What has come is judged at once; the fields are found again when the head is whole (the scratch is everybody's).
+    const ScanResult scan = vet_head(head, kind_ == Kind::request, options.limits, scratch.head, progress_);
+    if (scan.status == ScanStatus::error) return broken(scan.error.status, scan.error.offset, scan.error.reason);
   }
   return need(taken, end_of_stream);
 }
@@ -254,7 +257,7 @@ Step MessageReader::broken(std::uint16_t status, std::uint64_t offset, const cha
 void MessageReader::drop_buffer() {
   if (buffer_ && budget_ != nullptr) budget_->bytes_used -= capacity_;
   buffer_.reset();
-  capacity_ = gathered_ = looked_at_ = trailer_bytes_ = 0;
+  capacity_ = gathered_ = trailer_bytes_ = 0;
 }
 
 // Room for `bytes` in all; keeps what is there.

@@ -13,10 +13,10 @@
 // `input` is one contiguous run, the front of the receive queue, and every step says how much of it is done with. Read
 // until need_bytes, which always has consumed all of it; `end` may come when no input is left.  A
 // head that lies whole in `input` is parsed where it is; otherwise its parts are gathered in a buffer that grows up to
-// limits.head_bytes_max and is charged to the worker's budget. Every head is read twice, by our own scan (head_scan.h)
-// and by llhttp in strict mode, and refused unless both read the same. What is tolerated on the way in (bare LF as a
-// line end, leading empty lines, several spaces in the request line) is made canonical before llhttp sees it, and what
-// goes out is written anew.
+// limits.head_bytes_max and is charged to the worker's budget; a wrong byte is refused when it comes, as in a whole
+// one. Every head is read twice, by our own scan (head_scan.h) and by llhttp in strict mode, and refused unless both
+// read the same. What is tolerated on the way in (bare LF as a line end, leading empty lines, several spaces in the
+// request line) is made canonical before llhttp sees it, and what goes out is written anew.
 //
 // Chunked bodies are passed on in canonical framing: a run of chunks whose framing already is canonical goes out as it
 // lies, else step.prefix carries the framing. Extensions are dropped; trailers are checked and written by write_tail.
@@ -31,6 +31,7 @@
 #include <span>
 #include <string_view>
 
+#include "lb/l7/head_scan.h"
 #include "lb/l7/http_head.h"
 
 namespace sluice::lb::http {
@@ -74,8 +75,9 @@ struct Step {
   std::uint32_t consumed = 0;     // bytes at the front of input that are done with after this step
   std::uint32_t body_offset = 0;  // body: these bytes of input go out as they are
   std::uint32_t body_length = 0;
-  ShortText prefix;  // body: ahead of them
-  HttpError error;   // error
+  bool in_one_piece = false;  // head: all of it lies in input
+  ShortText prefix;           // body: ahead of them
+  HttpError error;            // error
 };
 
 class MessageReader {
@@ -182,7 +184,7 @@ class MessageReader {
   std::uint32_t gathered_ = 0;
   std::uint32_t capacity_ = 0;
   std::uint32_t trailer_bytes_ = 0;  // in buffer_, for write_tail
-  std::uint32_t looked_at_ = 0;      // bytes of buffer_ that the last full look has seen
+  ScanProgress progress_;            // of the looks at an incomplete head
   GatherBudget* budget_ = nullptr;
 };
 

@@ -4,13 +4,14 @@
 //   bgp_speaker --as 64512 --id 172.16.40.202 --self 172.16.40.202/24 --neighbor 172.16.40.199 [--password X] …
 //
 // Reads commands from stdin, one a line, and prints the answer followed by a line "."; prints events as they happen:
-//   announce PREFIX | withdraw PREFIX | neighbors | json-ish facts of ADDRESS | routes | bgp | summary | clear A |
-//   refresh A | shutdown TEXT | updates
+//   announce PREFIX [med N] [local-pref N] [prepend N] [community A:B] | withdraw PREFIX | neighbors | routes | bgp |
+//   paths | summary | clear A | refresh A | shutdown TEXT
 //
-// Called by: tests/interop/bgp*. Runs on: its own process.
+// Called by: tests/interop/bgp*, tests/interop/matrix. Runs on: its own process.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/read_until.hpp>
@@ -42,6 +43,35 @@ std::string text_of(const routing::RouteInfo& r) {
   for (const auto& hop : r.hops) {
     out += hop.gateway.is_zero() ? " directly connected" : " via " + hop.gateway.text();
     out += hop.interface.empty() ? " inactive" : ", " + hop.interface;
+  }
+  return out;
+}
+
+// One line a path, for programs: `10.244.0.0/24 via=172.16.40.199 lp=100 med=- as=64512,64513 stale=0 id=0`.
+std::string text_of(const bgp::PathFacts& p) {
+  const auto number = [](const auto& v) { return v ? fmt::format("{}", *v) : std::string("-"); };
+  auto as_path = p.as_path;
+  std::replace(as_path.begin(), as_path.end(), ' ', ',');
+  auto communities = p.communities;
+  std::replace(communities.begin(), communities.end(), ' ', ',');
+  return fmt::format("path {} via={} lp={} med={} as={} communities={} stale={:d} best={:d} id={}", p.prefix.text(),
+                     p.next_hop.text(), number(p.local_pref), number(p.med), as_path, communities, p.stale, p.best,
+                     p.path_id);
+}
+
+// "med 10 community 64512:7": what goes with an announcement.
+bgp::AnnounceAttributes attributes_from(std::istream& words) {
+  bgp::AnnounceAttributes out;
+  std::string key, value;
+  while (words >> key >> value) {
+    const auto colon = value.find(':');
+    const auto number = static_cast<std::uint32_t>(std::stoul(value));
+    if (key == "med") out.med = number;
+    if (key == "local-pref") out.local_pref = number;
+    if (key == "prepend") out.prepend = number;
+    if (key == "community" && colon != std::string::npos) {
+      out.communities.push_back(number << 16 | static_cast<std::uint32_t>(std::stoul(value.substr(colon + 1))));
+    }
   }
   return out;
 }
@@ -92,7 +122,7 @@ struct Program {
     words >> verb >> word;
     const auto prefix = routing::IpPrefix::parse(word);
     const auto address = IpAddress::parse(word);
-    if (verb == "announce" && prefix) transport->announce(*prefix, {});
+    if (verb == "announce" && prefix) transport->announce(*prefix, attributes_from(words));
     if (verb == "withdraw" && prefix) transport->withdraw(*prefix);
     if (verb == "clear" && address) transport->clear(*address);
     if (verb == "refresh" && address) say(transport->refresh(*address) ? "sent" : "not sent");
@@ -102,12 +132,20 @@ struct Program {
     if (verb == "summary") say(text_of(speaker.summary(now())));
     if (verb == "bgp")
       say(bgp::table_text(speaker.paths(now()), settings.router_id, speaker.summary(now()).table_version));
+    if (verb == "paths") {
+      for (const auto& path : speaker.paths(now())) {
+        if (!path.local) say(text_of(path));
+      }
+    }
     if (verb == "path" && prefix) say(bgp::detail_text(speaker.paths(now(), *prefix)));
     if (verb == "count") say(fmt::format("{} {}", speaker.summary(now()).prefixes, table.size()));
     if (verb == "routes") {
       for (const auto& route : table.show(now())) say(text_of(route));
     }
-    if (verb == "shutdown") transport->shutdown(word, [this] { context.stop(); });
+    if (verb == "shutdown") {
+      const auto text = line.substr(std::min(line.size(), line.find(' ') + 1));
+      transport->shutdown(line.find(' ') == std::string::npos ? "" : text, [this] { context.stop(); });
+    }
     say(".");
   }
 };

@@ -72,7 +72,7 @@ void Speaker::Impl::join_group(Peer& peer) {
   key.next_hop_v6 = next_hop_for(peer, Family::ipv6);
   key.family = n.family;
   key.add_path = n.add_path_send;
-  key.message_max = n.message_max();
+  key.message_max = n.send_max();
   key.export_policy = peer.settings.export_policy;
   key.role = peer.settings.role;
   auto at =
@@ -96,6 +96,7 @@ void Speaker::Impl::start_sync(Peer& peer) {
   peer.sent_version = 0;
   peer.sync_target = version;
   peer.syncing = true;
+  peer.refresh_begun = false;
   peer.announced = 0;
   if (!peer.behind) behind.push_back(peer.address);
   peer.behind = true;
@@ -179,7 +180,9 @@ const Speaker::Impl::Encoded& Speaker::Impl::encode(std::size_t group, std::uint
 // True: it has all.
 bool Speaker::Impl::flush_peer(Instant now, Peer& peer, Outputs& out) {
   auto& conn = peer.conns[0];
-  if (peer.syncing && peer.sent_version == 0 && peer.refresh_answer) {
+  if (peer.syncing && peer.refresh_answer && !peer.refresh_begun) {
+    if (conn.pending > kOutputHigh) return false;
+    peer.refresh_begun = true;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
       if (!conn.negotiated.family[index_of(family)]) continue;
       send(now, peer, conn, std::make_shared<const Bytes>(encode_route_refresh(family, RefreshKind::begin)), out);
@@ -205,7 +208,10 @@ bool Speaker::Impl::flush_peer(Instant now, Peer& peer, Outputs& out) {
   }
   peer.end_of_rib_sent = true;
   peer.refresh_answer = false;
-  return true;
+  if (!std::exchange(peer.refresh_again, false)) return true;
+  peer.refresh_answer = true;
+  start_sync(peer);
+  return false;
 }
 
 void Speaker::Impl::flush(Instant now, Outputs& out) {

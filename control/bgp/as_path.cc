@@ -129,20 +129,17 @@ AsPath AsPath::merge(const AsPath& two_octet, const AsPath& as4_with_confederati
   // The leading AS numbers that AS4_PATH does not know, taken segment by segment, then AS4_PATH.
   unsigned missing = have - know;
   AsPath out;
+  bool whole = true;  // all before was taken: a confederation segment here leads the path or adjoins what was taken
   two_octet.each_segment([&](SegmentType type, std::span<const std::uint32_t> as_numbers) {
     if (is_confederation(type)) {
-      if (missing > 0 || out.words_.empty()) out.add_segment(type, as_numbers);
+      if (whole) out.add_segment(type, as_numbers);
       return;
     }
-    if (missing == 0) return;
-    if (type == SegmentType::set) {
-      out.add_segment(type, as_numbers);
-      missing -= 1;
-      return;
-    }
-    const auto part = as_numbers.first(std::min<std::size_t>(missing, as_numbers.size()));
-    out.add_segment(type, part);
-    missing -= static_cast<unsigned>(part.size());
+    const auto take = type == SegmentType::set ? (missing > 0 ? as_numbers.size() : 0)
+                                               : std::min<std::size_t>(missing, as_numbers.size());
+    if (take > 0) out.add_segment(type, as_numbers.first(take));
+    missing -= type == SegmentType::set ? (take > 0 ? 1 : 0) : static_cast<unsigned>(take);
+    whole = whole && take == as_numbers.size();
   });
   as4.each_segment(
       [&](SegmentType type, std::span<const std::uint32_t> as_numbers) { out.add_segment(type, as_numbers); });

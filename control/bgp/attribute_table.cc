@@ -47,6 +47,13 @@ bool NextHopTable::refresh() {
   return changed;
 }
 
+namespace {
+std::size_t bytes_of(const PathAttributes& a) {
+  return 512 + 4 * (a.as_path.words().size() + a.cluster_list.size() + a.communities.size()) +
+         8 * a.extended_communities.size() + sizeof(LargeCommunity) * a.large_communities.size();
+}
+}  // namespace
+
 AttributeId AttributeTable::intern(PathAttributes attributes) {
   auto& candidate = entries_[0];
   candidate.attributes = std::move(attributes);
@@ -70,6 +77,7 @@ AttributeId AttributeTable::intern(PathAttributes attributes) {
   entry.next_hop = next_hops_.intern(entry.attributes.next_hop);
   entry.as_path_length = entry.attributes.as_path.length();
   index_.insert(id);
+  bytes_ += bytes_of(entry.attributes);
   return id;
 }
 
@@ -78,6 +86,7 @@ void AttributeTable::release(AttributeId id) {
   if (--entry.users != 0) return;
   index_.erase(id);
   next_hops_.release(entry.next_hop);
+  bytes_ -= bytes_of(entry.attributes);
   entry.attributes = {};
   free_.push_back(id);
 }

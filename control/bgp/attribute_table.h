@@ -61,6 +61,7 @@ class AttributeTable {
   NextHopId next_hop(AttributeId id) const { return entries_[id].next_hop; }
   unsigned as_path_length(AttributeId id) const { return entries_[id].as_path_length; }
   std::size_t size() const { return index_.size(); }
+  std::size_t bytes() const { return bytes_; }  // about
 
  private:
   struct Entry {
@@ -85,6 +86,7 @@ class AttributeTable {
   NextHopTable& next_hops_;
   std::deque<Entry> entries_;  // [0] is the candidate of a search
   std::vector<AttributeId> free_;
+  std::size_t bytes_ = 0;
   std::unordered_set<AttributeId, Hash, Equal> index_;
 };
 

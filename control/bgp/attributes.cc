@@ -215,9 +215,10 @@ void write_large(Writer& out, const PathAttributes& a) {
 
 }  // namespace
 
-// In order of type code, as RFC 4271 5 recommends.
+// In order of type code, as RFC 4271 5 recommends, but MP_REACH_NLRI first (RFC 7606 5.1).
 void encode_attributes(Writer& out, const PathAttributes& a, const EncodeContext& context,
                        std::optional<Family> mp_family, ByteSpan mp_nlri) {
+  if (mp_family) write_mp_reach(out, a, *mp_family, mp_nlri);
   const std::uint8_t origin[] = {static_cast<std::uint8_t>(a.origin)};
   write_attribute(out, kWellKnown, attribute::kOrigin, origin);
   write_as_path(out, a, context.four_octet_as);
@@ -232,7 +233,6 @@ void encode_attributes(Writer& out, const PathAttributes& a, const EncodeContext
   if (a.atomic_aggregate) write_attribute(out, kWellKnown, attribute::kAtomicAggregate, {});
   if (a.aggregator) write_aggregator(out, *a.aggregator, context.four_octet_as, attribute::kAggregator);
   write_communities(out, a);
-  if (mp_family) write_mp_reach(out, a, *mp_family, mp_nlri);
   write_extended(out, a);
   // RFC 6793 4.2.2: an old speaker gets the true numbers beside the short ones, only when they differ.
   if (!context.four_octet_as && !a.as_path.fits_two_octets()) {

@@ -75,21 +75,22 @@ struct MpReach {
   std::uint8_t safi = 0;
   std::optional<Family> family;  // nullopt: none that we speak; ignored
   IpAddress next_hop;
-  bool next_hop_valid = false;
   ByteSpan nlri;
+  ByteSpan whole;  // the attribute with its header, as a NOTIFICATION quotes it
 };
 struct MpUnreach {
   std::uint16_t afi = 0;
   std::uint8_t safi = 0;
   std::optional<Family> family;
   ByteSpan nlri;
+  ByteSpan whole;
 };
 
 struct DecodedAttributes {
   PathAttributes attributes;
   std::optional<MpReach> mp_reach;
   std::optional<MpUnreach> mp_unreach;
-  bool other_than_mp_unreach = false;  // RFC 7606 5.2
+  bool other_than_mp_unreach = false;  // RFC 7606 5.2; true also for what is too broken to tell
   ErrorAction action = ErrorAction::none;
   std::optional<Notification> notification;  // with session_reset, and for RFC 7606 5.2 with treat_as_withdraw
   unsigned discarded = 0;

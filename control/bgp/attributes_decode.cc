@@ -43,8 +43,9 @@ class Decoder {
     if (!reader.ok()) {
       // Whether what is cut off was MP_REACH_NLRI cannot be told: its routes would be lost unseen.
       if (raw.type == attribute::kMpReach || raw.type == attribute::kMpUnreach) {
-        reset(update_error::kLength, bytes_, "MP_REACH_NLRI or MP_UNREACH_NLRI is cut off (RFC 7606 4, 5.3)");
+        reset(update_error::kOptional, bytes_, "MP_REACH_NLRI or MP_UNREACH_NLRI is cut off (RFC 7606 4, 5.3)");
       } else {
+        out_.other_than_mp_unreach = true;
         withdraw(update_error::kAttributeList, {}, "attributes do not fill their field exactly (RFC 7606 4)");
       }
       return false;
@@ -193,6 +194,10 @@ class Decoder {
         if (length != 8) return discard(raw, "AS4_AGGREGATOR (RFC 6793 6)");
         as4_aggregator_ = Aggregator{reader.u32(), 0};
         as4_aggregator_->address = reader.u32();
+        if (as4_aggregator_->as == 0) {  // RFC 7607 2: handled as RFC 6793 says
+          as4_aggregator_.reset();
+          discard(raw, "AS4_AGGREGATOR with AS 0 (RFC 7607)");
+        }
         return;
       case attribute::kOnlyToCustomer:  // RFC 9234 5
         if (length != 4) return withdraw(update_error::kLength, raw.whole, "ONLY_TO_CUSTOMER (RFC 9234 5)");
@@ -224,6 +229,7 @@ class Decoder {
     if (!reader.ok()) return reset(update_error::kOptional, raw.whole, "MP_REACH_NLRI is too short (RFC 7606 7.11)");
     mp.family = family_of(mp.afi, mp.safi);
     mp.nlri = reader.rest();
+    mp.whole = raw.whole;
     if (mp.family && !mp_next_hop(mp, next_hop)) {
       return reset(update_error::kOptional, raw.whole,
                    fmt::format("next hop of {} bytes in MP_REACH_NLRI (RFC 7606 7.11)", next_hop.size()));
@@ -255,6 +261,7 @@ class Decoder {
     if (!reader.ok()) return reset(update_error::kOptional, raw.whole, "MP_UNREACH_NLRI is too short (RFC 7606 5.3)");
     mp.family = family_of(mp.afi, mp.safi);
     mp.nlri = reader.rest();
+    mp.whole = raw.whole;
     out_.mp_unreach = mp;
   }
 
@@ -272,7 +279,11 @@ class Decoder {
                  fmt::format("NEXT_HOP {} is no host's address (RFC 4271 6.3)", a.next_hop.text()));
       }
     }
-    if (out_.mp_reach) out_.mp_reach->next_hop_valid = host_address(out_.mp_reach->next_hop);
+    if (out_.mp_reach && out_.mp_reach->family && !host_address(out_.mp_reach->next_hop)) {
+      withdraw(update_error::kOptional, out_.mp_reach->whole,
+               fmt::format("next hop {} in MP_REACH_NLRI is no host's address (RFC 4271 6.3)",
+                           out_.mp_reach->next_hop.text()));
+    }
     if (context_.internal && !a.local_pref) a.local_pref = 100;  // RFC 4271 5.1.5 wants it; the usual default if absent
   }
 
@@ -291,9 +302,14 @@ class Decoder {
     }
   }
 
+  static Ipv6Address loopback_v6() {
+    Ipv6Address address;
+    address.bytes[15] = 1;
+    return address;
+  }
   static bool host_address(const IpAddress& address) {
     if (address.is_zero()) return false;
-    if (address.is_v6()) return !address.v6().is_multicast();
+    if (address.is_v6()) return !address.v6().is_multicast() && address.v6() != loopback_v6();
     const auto v4 = address.v4();
     return !v4.is_multicast() && !v4.is_loopback() && !v4.is_broadcast() && v4.value >> 28 != 0xf;
   }

@@ -219,12 +219,11 @@ std::vector<PathFacts> Speaker::paths(Instant now, std::size_t max) const {
   return all;
 }
 
-std::vector<PathFacts> Speaker::routes_from(Instant now, const IpAddress& address) const {
+std::vector<PathFacts> Speaker::routes_from(Instant now, const IpAddress& address, std::size_t max) const {
   std::vector<PathFacts> all;
   const auto* peer = impl_->find(address);
   if (peer == nullptr) return all;
-  impl_->rib.each_path_of(peer->index, [&](const Rib::PathView& view) { all.push_back(impl_->path_facts(now, view)); });
-  std::sort(all.begin(), all.end(), [](const PathFacts& a, const PathFacts& b) { return a.prefix < b.prefix; });
+  for (const auto& view : impl_->rib.paths_of(peer->index, max)) all.push_back(impl_->path_facts(now, view));
   return all;
 }
 

@@ -38,6 +38,12 @@ FrameResult next_frame(ByteSpan bytes, std::size_t message_max) {
   return Frame{static_cast<MessageType>(type), message.subspan(kHeaderSize), message};
 }
 
+std::size_t missing_bytes(ByteSpan bytes) {
+  if (bytes.size() < kHeaderSize) return kHeaderSize - bytes.size();
+  const std::size_t length = std::size_t{bytes[16]} << 8 | bytes[17];
+  return length > bytes.size() ? length - bytes.size() : 0;
+}
+
 Bytes encode_keepalive() {
   Bytes out;
   MessageWriter(out, MessageType::keepalive).finish();

@@ -23,6 +23,8 @@ struct NeedMore {};
 // The next message at the front of `bytes`; or more bytes are needed; or the stream is broken (RFC 4271 6.1).
 using FrameResult = std::variant<NeedMore, Frame, Notification>;
 FrameResult next_frame(ByteSpan bytes, std::size_t message_max);
+// How many bytes the message that begins with `bytes` lacks: first to its header's end, then to its own.
+std::size_t missing_bytes(ByteSpan bytes);
 
 // Writes a header whose length finish() fills in.
 class MessageWriter : public Writer {

@@ -101,6 +101,9 @@ std::size_t utf8_length(ByteSpan text) {
   for (std::size_t i = 1; i < n; ++i) {
     if ((text[i] & 0xc0) != 0x80) return 0;
   }
+  // Too long a form, and surrogates (RFC 3629 3).
+  if (n == 3 && ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] >= 0xa0))) return 0;
+  if (n == 4 && ((first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] >= 0x90))) return 0;
   return n;
 }
 
@@ -108,7 +111,9 @@ std::string printable(ByteSpan text) {
   std::string out;
   while (!text.empty()) {
     const auto n = utf8_length(text);
-    const bool shown = n > 1 || (n == 1 && text[0] >= 0x20 && text[0] != 0x7f);
+    // U+0080..U+009F are control characters too: a terminal takes U+009B for ESC [.
+    const bool c1 = n == 2 && text[0] == 0xc2 && text[1] < 0xa0;
+    const bool shown = (n > 1 && !c1) || (n == 1 && text[0] >= 0x20 && text[0] != 0x7f);
     if (shown) {
       out.append(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(n));
     } else {
@@ -148,7 +153,11 @@ std::string Notification::text() const {
     out += fmt::format(": \"{}\"", printable(ByteSpan(data).subspan(1, data[0])));
   }
   if (code == code::kCease && subcode == cease::kHardReset && data.size() >= 2) {
-    out += " (" + Notification{data[0], data[1], Bytes(data.begin() + 2, data.end())}.text() + ")";
+    // RFC 8538 3.1: another NOTIFICATION. One inside that is not looked at: a neighbour could nest 30,000 of them.
+    const bool nested = data[0] == code::kCease && data[1] == cease::kHardReset;
+    Notification inner{data[0], data[1], {}};
+    if (!nested) inner.data.assign(data.begin() + 2, data.end());
+    out += " (" + inner.text() + ")";
   }
   return out;
 }

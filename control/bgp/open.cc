@@ -85,7 +85,9 @@ void decode_capability(std::uint8_t code, ByteSpan bytes, Capabilities& caps) {
       if (bytes.empty()) caps.extended_message = true;
       return;
     case capability::kRole:
-      if (bytes.size() == 1) caps.role = bytes[0];
+      if (bytes.size() != 1) return;
+      caps.roles_differ = caps.roles_differ || (caps.role && *caps.role != bytes[0]);
+      caps.role = bytes[0];
       return;
     case capability::kFourOctetAs:
       if (bytes.size() == 4) caps.four_octet_as = value.u32();
@@ -239,6 +241,12 @@ Bytes encode_capabilities(const Capabilities& caps) {
 
 }  // namespace
 
+Bytes encode_families(const Capabilities& caps) {
+  Bytes out;
+  write_families(out, caps);
+  return out;
+}
+
 std::variant<OpenMessage, Notification> decode_open(ByteSpan body) {
   Reader reader(body);
   OpenMessage open;
@@ -302,11 +310,12 @@ Bytes encode_open(const OpenMessage& open) {
   return out;
 }
 
-std::optional<Notification> role_mismatch(Role ours, bool strict, std::optional<std::uint8_t> theirs) {
+std::optional<Notification> role_mismatch(Role ours, bool strict, const Capabilities& theirs) {
   if (ours == Role::none) return std::nullopt;
-  if (!theirs) return strict ? std::optional(open_fault(open_error::kRoleMismatch)) : std::nullopt;
+  if (theirs.roles_differ) return open_fault(open_error::kRoleMismatch);
+  if (!theirs.role) return strict ? std::optional(open_fault(open_error::kRoleMismatch)) : std::nullopt;
   constexpr std::uint8_t kCounterpart[] = {3, 2, 1, 0, 4};  // of provider, server, server client, customer, peer
-  if (*theirs == kCounterpart[static_cast<std::size_t>(ours)]) return std::nullopt;
+  if (*theirs.role == kCounterpart[static_cast<std::size_t>(ours)]) return std::nullopt;
   return open_fault(open_error::kRoleMismatch);
 }
 
@@ -317,6 +326,7 @@ Negotiated negotiate(const OpenMessage& ours, const OpenMessage& theirs) {
   n.internal = ours.as == theirs.as;
   n.four_octet_as = a.four_octet_as.has_value() && b.four_octet_as.has_value();
   n.extended_message = a.extended_message && b.extended_message;
+  n.extended_message_receive = a.extended_message;
   n.route_refresh = (a.route_refresh && b.route_refresh) || (a.route_refresh_old && b.route_refresh_old);
   n.enhanced_refresh = n.route_refresh && a.enhanced_refresh && b.enhanced_refresh;
   n.extended_next_hop = a.extended_next_hop && b.extended_next_hop;

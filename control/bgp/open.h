@@ -53,6 +53,7 @@ struct Capabilities {
   bool extended_message = false;
   bool extended_next_hop = false;  // IPv4 unicast over IPv6
   std::optional<std::uint8_t> role;
+  bool roles_differ = false;  // more than one, not the same (RFC 9234 4.2)
   std::optional<std::uint32_t> four_octet_as;
   std::optional<GracefulRestart> graceful_restart;
   std::optional<LongLivedRestart> long_lived_restart;
@@ -81,6 +82,7 @@ struct OpenExpectation {
 std::variant<OpenMessage, Notification> decode_open(ByteSpan body);
 std::optional<Notification> check_open(const OpenMessage& open, const OpenExpectation& expected);
 Bytes encode_open(const OpenMessage& open);
+Bytes encode_families(const Capabilities& caps);  // the multiprotocol capabilities alone
 
 // RFC 9234: our role towards the neighbour. 4.2: does its role go with ours?
 enum class Role : std::uint8_t {
@@ -91,13 +93,14 @@ enum class Role : std::uint8_t {
   peer = 4,
   none = 255
 };
-std::optional<Notification> role_mismatch(Role ours, bool strict, std::optional<std::uint8_t> theirs);
+std::optional<Notification> role_mismatch(Role ours, bool strict, const Capabilities& theirs);
 
 // What a session does, given both OPENs.
 struct Negotiated {
   bool internal = false;
   bool four_octet_as = false;
-  bool extended_message = false;
+  bool extended_message = false;          // may be sent: both sides have said so
+  bool extended_message_receive = false;  // may come: we have said so (RFC 8654 4)
   bool route_refresh = false;
   bool enhanced_refresh = false;
   bool extended_next_hop = false;
@@ -105,7 +108,8 @@ struct Negotiated {
   std::array<bool, kFamilyCount> add_path_receive{};
   std::array<bool, kFamilyCount> add_path_send{};
   std::uint16_t hold_time_s = 0;  // the smaller; 0: no hold timer
-  std::size_t message_max() const { return extended_message ? kExtendedMessageMax : kMessageMax; }
+  std::size_t send_max() const { return extended_message ? kExtendedMessageMax : kMessageMax; }
+  std::size_t receive_max() const { return extended_message_receive ? kExtendedMessageMax : kMessageMax; }
   friend bool operator==(const Negotiated&, const Negotiated&) = default;
 };
 Negotiated negotiate(const OpenMessage& ours, const OpenMessage& theirs);

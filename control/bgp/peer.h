@@ -64,15 +64,19 @@ struct Peer {
   std::uint64_t sent_version = 0;  // of our announcements
   std::uint64_t sync_target = 0;   // the table is being sent whole until here
   bool syncing = false, behind = false;
-  bool refresh_answer = false;  // the sync answers a ROUTE-REFRESH: close it with EoRR (RFC 7313)
+  bool refresh_answer = false;  // the sync answers a ROUTE-REFRESH: BoRR before it, EoRR behind it (RFC 7313)
+  bool refresh_begun = false;   // BoRR has been sent
+  bool refresh_again = false;   // asked for before our End-of-RIB: answered behind it
   bool prefix_warning_given = false;
   std::uint32_t announced = 0;
   std::array<bool, kFamilyCount> end_of_rib_received{}, refresh_running{};
+  Instant refresh_deadline = kInstantMax;  // what was not refreshed until then goes, EoRR or not
   bool end_of_rib_sent = false;
 
   // graceful restart helper
-  bool restarting = false;  // its routes are stale
-  std::array<bool, kFamilyCount> long_lived{};
+  bool restarting = false;                              // its routes are stale
+  std::array<bool, kFamilyCount> long_lived{};          // what is kept is long-lived stale
+  std::array<bool, kFamilyCount> long_lived_expired{};  // its time ran out while the session was up again
   Instant stale_deadline = kInstantMax;
   std::array<Instant, kFamilyCount> long_lived_deadline{kInstantMax, kInstantMax};
   std::optional<GracefulRestart> remote_restart;  // of the session that went
@@ -84,6 +88,7 @@ struct Peer {
   std::optional<Instant> last_read, last_write;
   std::uint64_t rejected = 0, treated_as_withdraw = 0, discarded_attributes = 0;
   std::string last_update_error;
+  Instant next_update_log{};
   std::uint32_t established_count = 0, dropped_count = 0;
   std::string last_reset;
   std::optional<Instant> last_reset_at;

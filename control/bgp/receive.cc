@@ -11,26 +11,32 @@ void Speaker::Impl::received(Instant now, Peer& peer, const input::Received& inp
   peer.bytes_in += input.bytes.size();
   peer.last_read = now;
   auto* conn = peer.find(input.conn);
-  Bytes joined;
   ByteSpan bytes = input.bytes;
-  if (!conn->input.empty()) {
-    joined = std::move(conn->input);
-    conn->input.clear();
-    joined.insert(joined.end(), bytes.begin(), bytes.end());
-    bytes = joined;
-  }
+  Bytes joined;
   while (conn != nullptr) {
-    auto result = next_frame(bytes, conn->negotiated.message_max());
+    // A message that began in an earlier read is put together first, and only it: the rest is read where it is.
+    const bool joins = !conn->input.empty();
+    if (joins) {
+      const auto n = std::min(missing_bytes(conn->input), bytes.size());
+      conn->input.insert(conn->input.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+      bytes = bytes.subspan(n);
+    }
+    auto result = next_frame(joins ? ByteSpan(conn->input) : bytes, conn->negotiated.receive_max());
     if (std::holds_alternative<NeedMore>(result)) {
-      conn->input.assign(bytes.begin(), bytes.end());
+      if (joins && !bytes.empty()) continue;
+      if (!joins) conn->input.assign(bytes.begin(), bytes.end());
       return;
     }
     if (auto* error = std::get_if<Notification>(&result)) {
       return event(now, peer, *conn, Event::bgp_header_err, out, std::move(*error));
     }
     const auto& frame = std::get<Frame>(result);
+    if (joins) {
+      joined = std::move(conn->input);  // what the frame points to lives on when the connection goes
+      conn->input.clear();
+    }
     message(now, peer, *conn, frame, out);
-    bytes = bytes.subspan(frame.message.size());
+    if (!joins) bytes = bytes.subspan(frame.message.size());
     conn = peer.find(input.conn);  // a message may end its connection, or move it to the first place
   }
 }
@@ -68,12 +74,18 @@ void Speaker::Impl::open_message(Instant now, Peer& peer, Connection& conn, Byte
     detail = fmt::format("it says AS {}, AS {} is configured", open.as, peer.settings.remote_as);
   }
   if (!error && !internal(peer)) {
-    if (auto mismatch = role_mismatch(peer.settings.role, peer.settings.role_strict, open.capabilities.role)) {
+    if (auto mismatch = role_mismatch(peer.settings.role, peer.settings.role_strict, open.capabilities)) {
       error = std::move(*mismatch);
     }
   }
+  const auto negotiated = negotiate(conn.local_open, open);
+  if (!error && !negotiated.family[0] && !negotiated.family[1]) {
+    // RFC 5492 5: a session without an address family would be up and carry nothing.
+    error = Notification{code::kOpen, open_error::kCapability, encode_families(conn.local_open.capabilities)};
+    detail = "no address family in common";
+  }
   if (error) return event(now, peer, conn, Event::bgp_open_msg_err, out, std::move(*error), detail);
-  conn.negotiated = negotiate(conn.local_open, open);
+  conn.negotiated = negotiated;
   conn.remote_open = std::move(open);
   const auto id = conn.id;
   if (!resolve_collision(now, peer, conn, out)) return;
@@ -120,14 +132,18 @@ void Speaker::Impl::update_message(Instant now, Peer& peer, Connection& conn, By
   peer.discarded_attributes += update.path.discarded;
   if (update.action() != ErrorAction::none) {
     peer.last_update_error = update.path.error;
-    if (update.action() != ErrorAction::session_reset) log(out, peer, true, "UPDATE: " + update.path.error);
+    // Once a second: a neighbour that sends nothing else must not fill the log. The counters count them all.
+    if (update.action() != ErrorAction::session_reset && now >= peer.next_update_log) {
+      peer.next_update_log = now + 1s;
+      log(out, peer, true, "UPDATE: " + update.path.error);
+    }
   }
   if (update.action() == ErrorAction::session_reset) {
     return event(now, peer, conn, Event::update_msg_err, out, std::move(update.path.notification), update.path.error);
   }
   event(now, peer, conn, Event::update_msg, out);
   apply_update(now, peer, conn, update, out);
-  over_prefix_limit(now, peer, out);
+  if (!over_prefix_limit(now, peer, out)) over_memory_limit(now, peer, out);
 }
 
 void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, const UpdateMessage& update, Outputs& out) {
@@ -150,7 +166,7 @@ void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, cons
   }
   const auto& reach = update.path.mp_reach;
   if (!reach || !reach->family || !negotiated.family[index_of(*reach->family)]) return;
-  if (bad || !reach->next_hop_valid) {
+  if (bad) {
     withdraw_routes(peer, reach->nlri, *reach->family, out);
   } else {
     auto attributes = update.path.attributes;
@@ -161,8 +177,7 @@ void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, cons
 
 // RFC 4271 9.1.2, RFC 4456 8, RFC 9234 5: what concerns all routes of the UPDATE.
 bool Speaker::Impl::acceptable(const Peer& peer, const PathAttributes& attributes) const {
-  if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in && !internal(peer)) return false;
-  if (internal(peer) && attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return false;
+  if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return false;
   if (attributes.originator_id == settings.router_id) return false;
   // RFC 4271 5.1.3: a route through ourselves.
   if (attributes.next_hop.is_v4() ? own_v4.contains(attributes.next_hop.v4().value)
@@ -202,6 +217,12 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
   auto base = attributes;
   // RFC 8326 4.1: the neighbour is about to go; its routes are used only while there is nothing else.
   if (base.has_community(community::kGracefulShutdown)) base.local_pref = 0;
+  // RFC 9234 5: what comes from a provider, peer or route server is marked, so that it could not leave as a leak.
+  const auto role = peer.settings.role;
+  if (!internal(peer) && !base.only_to_customer &&
+      (role == Role::customer || role == Role::peer || role == Role::route_server_client)) {
+    base.only_to_customer = peer.settings.remote_as;
+  }
   const bool add_path = peer.conns[0].negotiated.add_path_receive[index_of(family)];
   const auto now_s = seconds(now);
   const bool policy = !peer.settings.import_policy.empty();
@@ -216,7 +237,7 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
       if (accepted) id = rib.attributes().intern(std::move(own));
     }
     if (accepted) {
-      rib.update(peer.index, route.prefix, route.path_id, id, now_s, out.routes);
+      if (!rib.update(peer.index, route.prefix, route.path_id, id, now_s, out.routes)) ++peer.rejected;
       if (policy) rib.attributes().release(id);
     } else {
       ++peer.rejected;
@@ -256,6 +277,15 @@ bool Speaker::Impl::over_prefix_limit(Instant now, Peer& peer, Outputs& out) {
   return true;
 }
 
+// Attributes that nobody shares, and paths of many neighbours, are bounded for all together: whoever exceeds it goes.
+void Speaker::Impl::over_memory_limit(Instant now, Peer& peer, Outputs& out) {
+  if (rib.path_count() <= kPathsMax && rib.attributes().bytes() <= kAttributeBytesMax) return;
+  if (!peer.established()) return;
+  event(
+      now, peer, peer.conns[0], Event::automatic_stop, out, Notification{code::kCease, cease::kOutOfResources, {}},
+      fmt::format("{} paths with {} MiB of attributes are too many", rib.path_count(), rib.attributes().bytes() >> 20));
+}
+
 void Speaker::Impl::end_of_rib(Instant now, Peer& peer, Family family, Outputs& out) {
   peer.end_of_rib_received[index_of(family)] = true;
   if (peer.restarting) {
@@ -275,9 +305,16 @@ void Speaker::Impl::refresh_message(Instant now, Peer& peer, Connection& conn, c
   if (conn.state != State::established) return event(now, peer, conn, Event::route_refresh_msg, out);
   auto decoded = decode_route_refresh(frame);
   if (auto* error = std::get_if<Notification>(&decoded)) {
-    // RFC 7313 5: of a message subtype that we do not know, the length is none of our business.
-    if (frame.body.size() > 2 && frame.body[2] > 2) return event(now, peer, conn, Event::keepalive_msg, out);
-    return event(now, peer, conn, Event::route_refresh_msg_err, out, std::move(*error));
+    // RFC 7313 5: of a message subtype that we do not know, the length is none of our business; the new error is for
+    // the new subtypes, and for those who know it; else RFC 4271 6.1 holds.
+    const unsigned kind = frame.body.size() > 2 ? frame.body[2] : 0;
+    if (kind > 2) return event(now, peer, conn, Event::keepalive_msg, out);
+    if (kind != 0 && conn.negotiated.enhanced_refresh) {
+      return event(now, peer, conn, Event::route_refresh_msg_err, out, std::move(*error));
+    }
+    const auto length = frame.message.subspan(16, 2);
+    return event(now, peer, conn, Event::bgp_header_err, out,
+                 Notification{code::kHeader, header_error::kBadLength, Bytes(length.begin(), length.end())});
   }
   event(now, peer, conn, Event::route_refresh_msg, out);
   const auto& refresh = std::get<RouteRefresh>(decoded);
@@ -287,16 +324,22 @@ void Speaker::Impl::refresh_message(Instant now, Peer& peer, Connection& conn, c
   auto& running = peer.refresh_running[index_of(family)];
   switch (refresh.kind) {
     case static_cast<std::uint8_t>(RefreshKind::request):
+      if (conn.negotiated.enhanced_refresh && !peer.end_of_rib_sent) {
+        peer.refresh_again = true;  // RFC 7313 4: no BoRR before our End-of-RIB
+        return;
+      }
       peer.refresh_answer = conn.negotiated.enhanced_refresh;
       start_sync(peer);
       return;
     case static_cast<std::uint8_t>(RefreshKind::begin):
-      // Stale routes of a restart stay with those that are being refreshed: End-of-RIB or EoRR drops both.
+      // RFC 7313 4: not while a restarted neighbour's first table is still coming.
+      if (peer.remote_restart && !peer.end_of_rib_received[index_of(family)]) return;
       running = true;
+      peer.refresh_deadline = now + settings.stale_time_max;
       rib.retire(peer.index, family, Rib::Retire::keep);
-      return;
+      return schedule(peer);
     case static_cast<std::uint8_t>(RefreshKind::end):
-      if (running && !peer.restarting) rib.sweep_kept(peer.index, family);
+      if (running) rib.sweep_kept(peer.index, family);
       running = false;
       return;
     default:

@@ -2,6 +2,7 @@
 #include "control/bgp/rib.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace sluice::bgp {
 namespace {
@@ -10,17 +11,48 @@ namespace {
 constexpr std::uint32_t kSingle = 0x80000000;
 constexpr std::uint32_t kExternal = 0x40000000;
 constexpr std::uint32_t kHopMask = kExternal - 1;
+constexpr std::size_t kGenerationMax = 255;  // Path::generation is one byte
+
+// The `max` least of many in one pass, in order: what show asks of a table of millions may not hold up the thread.
+template <typename T>
+class Least {
+ public:
+  explicit Least(std::size_t max) : max_(std::max<std::size_t>(max, 1)) {}
+  void add(const T& item) {
+    if (cut_ && !(item < all_[max_ - 1])) return;
+    all_.push_back(item);
+    if (all_.size() == 2 * max_) cut();
+  }
+  std::vector<T> take() {
+    if (all_.size() > max_) cut();
+    std::sort(all_.begin(), all_.end());
+    return std::move(all_);
+  }
+
+ private:
+  void cut() {  // afterwards the greatest that stays is the last
+    std::nth_element(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(max_ - 1), all_.end());
+    all_.resize(max_);
+    cut_ = true;
+  }
+  std::size_t max_;
+  bool cut_ = false;
+  std::vector<T> all_;
+};
 
 }  // namespace
 
 // ---- neighbours
 
 PeerIndex Rib::add_peer(const IpAddress& address) {
-  std::size_t i = 0;
-  while (i < peers_.size() && peers_[i].used) ++i;
-  if (i == peers_.size()) peers_.emplace_back();
+  std::size_t i = peers_.size();
+  if (free_peers_.empty()) {
+    peers_.emplace_back();
+  } else {
+    i = free_peers_.back();
+    free_peers_.pop_back();
+  }
   peers_[i] = {};
-  peers_[i].used = true;
   peers_[i].info.address = address;
   return static_cast<PeerIndex>(i);
 }
@@ -31,22 +63,30 @@ void Rib::remove_peer(PeerIndex peer) {
     sweep_kept(peer, family);
     retire(peer, family, Retire::sweep);
   }
-  const auto& families = peers_[peer].families;
-  if (families[0].retired.empty() && families[1].retired.empty()) peers_[peer].used = false;
+  free_if_gone(peer);
+}
+
+void Rib::free_if_gone(PeerIndex index) {
+  auto& peer = peers_[index];
+  if (!peer.leaving || !peer.families[0].empty() || !peer.families[1].empty()) return;
+  peer.leaving = false;
+  free_peers_.push_back(index);
 }
 
 std::uint32_t Rib::path_count(PeerIndex peer) const {
   std::uint32_t n = 0;
-  for (const auto& a : peers_[peer].families) n += a.current.count;
+  for (const auto& a : peers_[peer].families) n += a.lists[kCurrent].count;
   return n;
 }
 
 std::uint32_t Rib::stale_count(PeerIndex peer) const {
   std::uint32_t n = 0;
-  for (const auto& a : peers_[peer].families) {
-    for (const auto& list : a.retired) n += list.sweeping ? 0 : list.count;
-  }
+  for (const auto& a : peers_[peer].families) n += a.lists[kKept].count;
   return n;
+}
+
+std::uint32_t Rib::stale_count(PeerIndex peer, Family family) const {
+  return peers_[peer].families[index_of(family)].lists[kKept].count;
 }
 
 void Rib::configure(const DecisionSettings& settings) {
@@ -56,68 +96,125 @@ void Rib::configure(const DecisionSettings& settings) {
 
 // ---- lists of a neighbour's paths
 
-const Rib::List& Rib::list_of(const Path& path) const {
-  const auto& adjacency = peers_[path.peer].families[index_of(family_of(path.net))];
-  if (path.generation == adjacency.current.generation) return adjacency.current;
-  return *std::find_if(adjacency.retired.begin(), adjacency.retired.end(),
-                       [&path](const List& list) { return list.generation == path.generation; });
-}
-
-Rib::List& Rib::list_of(const Path& path) { return const_cast<List&>(std::as_const(*this).list_of(path)); }
-
-void Rib::join(std::uint32_t id, List& list) {
+void Rib::join(std::uint32_t id, Adjacency& adjacency) {
   auto& path = paths_[id];
-  path.generation = list.generation;
+  auto& list = adjacency.lists[kCurrent];
+  path.generation = adjacency.current;
   path.previous = 0;
   path.next = list.head;
-  if (list.head != 0) paths_[list.head].previous = id;
+  (list.head != 0 ? paths_[list.head].previous : list.tail) = id;
   list.head = id;
   ++list.count;
+  ++adjacency.generations[path.generation].count;
 }
 
 void Rib::leave(std::uint32_t id) {
   auto& path = paths_[id];
-  auto& list = list_of(path);
-  if (path.previous != 0) {
-    paths_[path.previous].next = path.next;
-  } else {
-    list.head = path.next;
-  }
-  if (path.next != 0) paths_[path.next].previous = path.previous;
+  auto& adjacency = adjacency_of(path);
+  auto& generation = adjacency.generations[path.generation];
+  auto& list = adjacency.lists[generation.role];
+  (path.previous != 0 ? paths_[path.previous].next : list.head) = path.next;
+  (path.next != 0 ? paths_[path.next].previous : list.tail) = path.previous;
   --list.count;
+  --generation.count;
+}
+
+// Joins the list `from` to the list `to`, and gives its generations the other role.
+void Rib::move_list(Adjacency& adjacency, Role from, Role to) {
+  auto& source = adjacency.lists[from];
+  auto& target = adjacency.lists[to];
+  if (source.count == 0) return;
+  auto& generations = adjacency.generations;
+  if (from == kCurrent) {
+    const auto fresh = free_generation(adjacency);
+    generations[adjacency.current].role = to;
+    generations[fresh] = {0, kCurrent};
+    adjacency.current = fresh;
+  } else {
+    for (auto& g : generations) {
+      if (g.role == from) g.role = to;
+    }
+  }
+  if (target.count == 0) {
+    target = std::exchange(source, {});
+    return;
+  }
+  paths_[target.tail].next = source.head;
+  paths_[source.head].previous = target.tail;
+  target.tail = source.tail;
+  target.count += source.count;
+  source = {};
+}
+
+// A number that no path carries. When all 256 are in use (as many retirements before the sweep of the first has ended)
+// the paths that are not current are renumbered, once for 254 retirements.
+std::uint8_t Rib::free_generation(Adjacency& adjacency) {
+  auto& generations = adjacency.generations;
+  const auto unused = [&]() -> std::size_t {
+    std::size_t i = 0;
+    while (i < generations.size() && (generations[i].count != 0 || i == adjacency.current)) ++i;
+    if (i == generations.size() && i <= kGenerationMax) generations.emplace_back();
+    return i;
+  };
+  auto i = unused();
+  if (i > kGenerationMax) {
+    for (const auto role : {kKept, kSweeping}) {
+      const auto one = std::find_if(generations.begin(), generations.end(),
+                                    [role](const Generation& g) { return g.role == role && g.count != 0; });
+      if (one == generations.end()) continue;
+      for (auto& g : generations) {
+        if (g.role == role) g.count = 0;
+      }
+      const auto& list = adjacency.lists[role];
+      for (auto id = list.head; id != 0; id = paths_[id].next) {
+        paths_[id].generation = static_cast<std::uint8_t>(one - generations.begin());
+      }
+      one->count = list.count;
+    }
+    i = unused();
+  }
+  return static_cast<std::uint8_t>(i);
 }
 
 // ---- Adj-RIB-In
 
-std::uint32_t* Rib::link_to(std::uint32_t net, PeerIndex peer, std::uint32_t path_id) {
+std::uint32_t* Rib::link_to(std::uint32_t net, PeerIndex peer, std::uint32_t path_id, unsigned* others) {
   std::uint32_t* link = &nets_[net].first;
-  while (*link != 0 && (paths_[*link].peer != peer || paths_[*link].path_id != path_id)) {
-    link = &paths_[*link].next_in_net;
+  while (*link != 0) {
+    auto& path = paths_[*link];
+    if (path.peer == peer) {
+      if (path.path_id == path_id) break;
+      if (others != nullptr) ++*others;
+    }
+    link = &path.next_in_net;
   }
   return link;
 }
 
-void Rib::update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, AttributeId attributes,
+bool Rib::update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, AttributeId attributes,
                  std::uint32_t now_s, RouteBatch& out) {
   const auto net = nets_.find_or_insert(prefix);
-  auto* link = link_to(net, peer, path_id);
-  auto& current = peers_[peer].families[index_of(family_of(net))].current;
-  attributes_.add_user(attributes);
+  unsigned others = 0;
+  auto* link = link_to(net, peer, path_id, &others);
+  auto& adjacency = peers_[peer].families[index_of(family_of(net))];
   if (const auto id = *link; id != 0) {
     auto& path = paths_[id];
-    const bool was_long_lived = list_of(path).long_lived;
+    const bool was_long_lived = long_lived(path);
     const bool same = path.attributes == attributes;
-    if (path.generation != current.generation) {  // stale no more
+    if (path.generation != adjacency.current) {  // stale no more
       leave(id);
-      join(id, current);
+      join(id, adjacency);
     }
-    if (same && !was_long_lived) return attributes_.release(attributes);
-    const auto old = path.attributes;
-    path.attributes = attributes;
+    if (same && !was_long_lived) return true;
+    attributes_.add_user(attributes);
+    const auto old = std::exchange(path.attributes, attributes);
     path.since_s = now_s;
     decide_net(net, out);
-    return attributes_.release(old);
+    attributes_.release(old);
+    return true;
   }
+  if (others >= kPathsPerPrefixMax) return false;
+  attributes_.add_user(attributes);
   const auto id = paths_.create();
   auto& path = paths_[id];
   path.net = net;
@@ -127,8 +224,9 @@ void Rib::update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t 
   path.peer = peer;
   path.next_in_net = nets_[net].first;
   nets_[net].first = id;
-  join(id, current);
+  join(id, adjacency);
   decide_net(net, out);
+  return true;
 }
 
 bool Rib::withdraw(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, RouteBatch& out) {
@@ -162,34 +260,35 @@ void Rib::remove(std::uint32_t* link) {
 
 void Rib::retire(PeerIndex peer, Family family, Retire how) {
   auto& adjacency = peers_[peer].families[index_of(family)];
-  auto& current = adjacency.current;
-  if (current.count == 0) return;
-  List old = current;
-  old.sweeping = how == Retire::sweep;
-  adjacency.retired.push_back(old);
-  // The next number that no list has: at most one list waits and few are being swept.
-  const auto taken = [&adjacency](std::uint8_t g) {
-    return std::any_of(adjacency.retired.begin(), adjacency.retired.end(),
-                       [g](const List& list) { return list.generation == g; });
-  };
-  current = {};
-  current.generation = old.generation;
-  while (taken(current.generation)) ++current.generation;
-  if (old.sweeping) sweeping_.insert({peer, family});
+  if (adjacency.lists[kKept].count == 0) adjacency.long_lived = false;
+  move_list(adjacency, kCurrent, how == Retire::sweep ? kSweeping : kKept);
+  if (adjacency.lists[kSweeping].count != 0) sweeping_.insert({peer, family});
 }
 
 void Rib::sweep_kept(PeerIndex peer, Family family) {
-  for (auto& list : peers_[peer].families[index_of(family)].retired) {
-    list.sweeping = true;
-    sweeping_.insert({peer, family});
-  }
+  auto& adjacency = peers_[peer].families[index_of(family)];
+  move_list(adjacency, kKept, kSweeping);
+  adjacency.long_lived = false;
+  if (adjacency.lists[kSweeping].count != 0) sweeping_.insert({peer, family});
 }
 
 void Rib::make_long_lived(PeerIndex peer, Family family) {
-  for (auto& list : peers_[peer].families[index_of(family)].retired) {
-    if (list.sweeping) continue;
-    list.long_lived = true;
-    rescan();
+  auto& adjacency = peers_[peer].families[index_of(family)];
+  if (adjacency.lists[kKept].count == 0) return;
+  adjacency.long_lived = true;
+  rescan();
+}
+
+// RFC 9494 4.2: what says NO_LLGR is not kept that long.
+void Rib::drop_no_long_lived(std::uint32_t net) {
+  std::uint32_t* link = &nets_[net].first;
+  while (*link != 0) {
+    const auto& path = paths_[*link];
+    if (long_lived(path) && attributes_[path.attributes].has_community(community::kNoLongLived)) {
+      remove(link);
+    } else {
+      link = &paths_[*link].next_in_net;
+    }
   }
 }
 
@@ -197,34 +296,29 @@ std::size_t Rib::sweep(std::size_t max, RouteBatch& out) {
   std::size_t done = 0;
   while (done < max && !sweeping_.empty()) {
     const auto [peer, family] = *sweeping_.begin();
-    auto& retired = peers_[peer].families[index_of(family)].retired;
-    const auto list = std::find_if(retired.begin(), retired.end(), [](const List& l) { return l.sweeping; });
-    if (list == retired.end()) {
-      sweeping_.erase(sweeping_.begin());
-      auto& p = peers_[peer];
-      if (p.leaving && p.families[0].retired.empty() && p.families[1].retired.empty()) p.used = false;
-      continue;
-    }
-    for (; done < max && list->head != 0; ++done) {
-      const auto& path = paths_[list->head];
+    auto& list = peers_[peer].families[index_of(family)].lists[kSweeping];
+    for (; done < max && list.head != 0; ++done) {
+      const auto& path = paths_[list.head];
       const auto net = path.net;
       remove(link_to(net, path.peer, path.path_id));
       decide_net(net, out);
     }
-    if (list->head == 0) retired.erase(list);
+    if (list.head != 0) break;
+    sweeping_.erase(sweeping_.begin());
+    free_if_gone(peer);
   }
   return done;
 }
 
 void Rib::work(std::size_t max, RouteBatch& out) {
   auto done = sweep(max, out);
-  // What was kept but announced anew path by path leaves an empty list behind; it goes with the next sweep.
   for (; rescan_ && !held_ && done < max; ++done) {
     rescan_at_ = nets_.next(rescan_at_);
     if (rescan_at_ == 0) {
       rescan_ = false;
       break;
     }
+    drop_no_long_lived(rescan_at_);
     decide_net(rescan_at_, out);
   }
 }
@@ -264,7 +358,7 @@ Candidate Rib::candidate_of(std::uint32_t id) const {
   c.as_path_length = attributes_.as_path_length(path.attributes);
   c.next_hop = next_hops_.state(attributes_.next_hop(path.attributes));
   c.internal = info.internal;
-  c.long_lived_stale = list_of(path).long_lived || c.attributes->has_community(community::kLongLivedStale);
+  c.long_lived_stale = long_lived(path) || c.attributes->has_community(community::kLongLivedStale);
   c.router_id = info.router_id;
   c.peer = info.address;
   c.path_id = path.path_id;
@@ -365,15 +459,9 @@ void Rib::release(std::uint32_t decision) {
 // ---- for show
 
 std::vector<routing::IpPrefix> Rib::prefixes(std::size_t max) const {
-  std::vector<routing::IpPrefix> all;
-  all.reserve(nets_.size());
-  for (auto net = nets_.next(0); net != 0; net = nets_.next(net)) all.push_back(nets_.prefix(net));
-  if (all.size() > max) {
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(max), all.end());
-    all.resize(max);
-  }
-  std::sort(all.begin(), all.end());
-  return all;
+  Least<routing::IpPrefix> least(max);
+  for (auto net = nets_.next(0); net != 0; net = nets_.next(net)) least.add(nets_.prefix(net));
+  return least.take();
 }
 
 std::vector<Rib::PathView> Rib::paths(const routing::IpPrefix& prefix) const {
@@ -386,9 +474,8 @@ std::vector<Rib::PathView> Rib::paths(const routing::IpPrefix& prefix) const {
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const auto& c = candidates[i];
     const auto& path = paths_[c.handle];
-    const auto& list = list_of(path);
     PathView view{prefix, path.peer, path.path_id, path.attributes, path.since_s};
-    view.stale = &list != &peers_[path.peer].families[index_of(family_of(net))].current;
+    view.stale = role_of(path) != kCurrent;
     view.best = static_cast<int>(i) == best;
     view.multipath = c.multipath;
     view.valid = c.next_hop.reachable;
@@ -405,20 +492,29 @@ std::vector<Rib::PathView> Rib::paths(const routing::IpPrefix& prefix) const {
   return views;
 }
 
-void Rib::each_path_of(PeerIndex peer, const std::function<void(const PathView&)>& f) const {
+std::vector<Rib::PathView> Rib::paths_of(PeerIndex peer, std::size_t max) const {
+  struct ByPrefix : PathView {
+    bool operator<(const ByPrefix& o) const { return std::tie(prefix, path_id) < std::tie(o.prefix, o.path_id); }
+  };
+  Least<ByPrefix> least(max);
   for (const auto& adjacency : peers_[peer].families) {
-    const auto walk = [&](const List& list, bool stale) {
-      for (auto id = list.head; id != 0; id = paths_[id].next) {
+    for (const auto role : {kCurrent, kKept, kSweeping}) {
+      for (auto id = adjacency.lists[role].head; id != 0; id = paths_[id].next) {
         const auto& path = paths_[id];
-        PathView view{nets_.prefix(path.net), peer, path.path_id, path.attributes, path.since_s};
-        view.stale = stale;
+        ByPrefix view;
+        view.prefix = nets_.prefix(path.net);
+        view.peer = peer;
+        view.path_id = path.path_id;
+        view.attributes = path.attributes;
+        view.since_s = path.since_s;
+        view.stale = role != kCurrent;
         view.valid = valid(path);
-        f(view);
+        least.add(view);
       }
-    };
-    walk(adjacency.current, false);
-    for (const auto& list : adjacency.retired) walk(list, true);
+    }
   }
+  const auto views = least.take();
+  return {views.begin(), views.end()};
 }
 
 }  // namespace sluice::bgp

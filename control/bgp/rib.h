@@ -3,6 +3,8 @@
 // A path knows its prefix, its neighbour and its interned attributes; paths of one neighbour are linked, so that a
 // session that ends costs its own routes only. When a session ends, its paths are *retired* as a list in constant time:
 // swept away a slice at a time, or kept as stale until the neighbour is back (RFC 4724), without touching each.
+// A path is in one of three lists of its neighbour: current, kept, sweeping. Its `generation`, a number of the
+// neighbour's, says in which: so moving a list is joining two lists and giving a number another role.
 //
 // Called by: speaker. Runs on: control thread. Follows: RFC 4271 3.2 and 9.1, RFC 4724 4.2, RFC 7313, RFC 9494.
 // Tested by: tests/control/bgp/rib_test.cc
@@ -10,7 +12,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -24,6 +25,10 @@
 namespace sluice::bgp {
 
 using PeerIndex = std::uint16_t;
+
+// Paths of one prefix from one neighbour (RFC 7911): a search walks them all, so without a limit a neighbour could make
+// each of its announcements cost a millisecond.
+inline constexpr unsigned kPathsPerPrefixMax = 64;
 
 class Rib {
  public:
@@ -44,12 +49,14 @@ class Rib {
   void remove_peer(PeerIndex peer);
   std::uint32_t path_count(PeerIndex peer) const;   // of this session
   std::uint32_t stale_count(PeerIndex peer) const;  // kept of an earlier one
+  std::uint32_t stale_count(PeerIndex peer, Family family) const;
 
   void configure(const DecisionSettings& settings);
 
   // ---- Adj-RIB-In
-  // A path announced: replaces the one with the same neighbour, prefix and path identifier.
-  void update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, AttributeId attributes,
+  // A path announced: replaces the one with the same neighbour, prefix and path identifier. False: refused, the
+  // neighbour has kPathsPerPrefixMax paths of the prefix already.
+  bool update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, AttributeId attributes,
               std::uint32_t now_s, RouteBatch& out);
   // True: it was there.
   bool withdraw(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, RouteBatch& out);
@@ -64,7 +71,7 @@ class Rib {
   void make_long_lived(PeerIndex peer, Family family);
 
   // ---- bounded work
-  bool has_work() const { return !sweeping_.empty() || rescan_; }
+  bool has_work() const { return !sweeping_.empty() || (rescan_ && !held_); }
   // At most about `max` paths.
   void work(std::size_t max, RouteBatch& out);
   // Reachability of next hops may have changed: looks at every prefix again, in slices.
@@ -92,8 +99,8 @@ class Rib {
   };
   // Up to `max` prefixes in order.
   std::vector<routing::IpPrefix> prefixes(std::size_t max) const;
-  std::vector<PathView> paths(const routing::IpPrefix& prefix) const;  // best first
-  void each_path_of(PeerIndex peer, const std::function<void(const PathView&)>& f) const;
+  std::vector<PathView> paths(const routing::IpPrefix& prefix) const;     // best first
+  std::vector<PathView> paths_of(PeerIndex peer, std::size_t max) const;  // the first in order of prefix
   const PeerInfo& peer_info(PeerIndex peer) const { return peers_[peer].info; }
 
  private:
@@ -113,20 +120,26 @@ class Rib {
     std::uint8_t unused = 0;
   };
   static_assert(sizeof(Path) == 32);
+  enum Role : std::uint8_t { kCurrent, kKept, kSweeping };
   struct List {
-    std::uint32_t head = 0;
+    std::uint32_t head = 0, tail = 0;
     std::uint32_t count = 0;
-    std::uint8_t generation = 0;
-    bool sweeping = false;
-    bool long_lived = false;
+  };
+  struct Generation {
+    std::uint32_t count = 0;  // paths that carry the number; 0: free, unless it is the current one
+    Role role = kCurrent;
   };
   struct Adjacency {
-    List current;
-    std::vector<List> retired;
+    std::array<List, 3> lists;                          // by Role
+    std::vector<Generation> generations{Generation{}};  // at most 256
+    std::uint8_t current = 0;
+    bool long_lived = false;  // what is kept is long-lived stale (RFC 9494)
+
+    bool empty() const { return lists[0].count + lists[1].count + lists[2].count == 0; }
   };
   struct Peer {
     PeerInfo info;
-    bool used = false, leaving = false;
+    bool leaving = false;
     std::array<Adjacency, kFamilyCount> families;
   };
   // Next hops of an ECMP decision, interned.
@@ -139,10 +152,18 @@ class Rib {
   static Family family_of(std::uint32_t net) {
     return (net & routing::PrefixIndex<Net>::kV6) != 0 ? Family::ipv6 : Family::ipv4;
   }
-  List& list_of(const Path& path);
-  const List& list_of(const Path& path) const;
-  std::uint32_t* link_to(std::uint32_t net, PeerIndex peer, std::uint32_t path_id);
-  void join(std::uint32_t path, List& list);
+  Adjacency& adjacency_of(const Path& path) { return peers_[path.peer].families[index_of(family_of(path.net))]; }
+  const Adjacency& adjacency_of(const Path& path) const {
+    return peers_[path.peer].families[index_of(family_of(path.net))];
+  }
+  Role role_of(const Path& path) const { return adjacency_of(path).generations[path.generation].role; }
+  bool long_lived(const Path& path) const { return adjacency_of(path).long_lived && role_of(path) == kKept; }
+  // `others`: how many paths of the peer the search has passed.
+  std::uint32_t* link_to(std::uint32_t net, PeerIndex peer, std::uint32_t path_id, unsigned* others = nullptr);
+  void join(std::uint32_t path, Adjacency& adjacency);
+  void move_list(Adjacency& adjacency, Role from, Role to);
+  std::uint8_t free_generation(Adjacency& adjacency);
+  void drop_no_long_lived(std::uint32_t net);
   void leave(std::uint32_t path);
   void remove(std::uint32_t* link);  // the path that `link` points to
   void decide_net(std::uint32_t net, RouteBatch& out);
@@ -152,6 +173,7 @@ class Rib {
   std::uint32_t intern(HopSet set);
   void release(std::uint32_t decision);
   std::size_t sweep(std::size_t max, RouteBatch& out);
+  void free_if_gone(PeerIndex index);
   bool valid(const Path& path) const { return next_hops_.state(attributes_.next_hop(path.attributes)).reachable; }
 
   NextHopTable next_hops_;
@@ -160,6 +182,7 @@ class Rib {
   routing::PrefixIndex<Net> nets_;
   routing::Slab<Path> paths_;
   std::vector<Peer> peers_;
+  std::vector<PeerIndex> free_peers_;
   std::map<HopSet, std::uint32_t> set_ids_;
   struct SetEntry {
     const HopSet* set = nullptr;

@@ -21,6 +21,22 @@ std::string reason_of(Event event, const std::optional<Notification>& notificati
   return out.empty() ? std::string(name_of(event)) : out;
 }
 
+// RFC 6608 4: an FSM error says in its data which message came unexpectedly.
+Bytes unexpected_message(Event event) {
+  switch (event) {
+    case Event::bgp_open:
+      return {static_cast<std::uint8_t>(MessageType::open)};
+    case Event::update_msg:
+      return {static_cast<std::uint8_t>(MessageType::update)};
+    case Event::keepalive_msg:
+      return {static_cast<std::uint8_t>(MessageType::keepalive)};
+    case Event::route_refresh_msg:
+      return {static_cast<std::uint8_t>(MessageType::route_refresh)};
+    default:
+      return {};
+  }
+}
+
 void stop_timers(Connection& conn) {
   conn.hold_deadline = kInstantMax;
   conn.keepalive_deadline = kInstantMax;
@@ -143,7 +159,9 @@ void Speaker::Impl::event(Instant now, Peer& peer, Connection& conn, Event event
   const bool first = &conn == &peer.conns[0];
   const auto before = conn.state;
   const auto t = transition(before, event);
-  if (t.has(kSendNotification) && !notification) notification = Notification{t.code, t.subcode, {}};
+  if (t.has(kSendNotification) && !notification) {
+    notification = Notification{t.code, t.subcode, t.code == code::kFsm ? unexpected_message(event) : Bytes{}};
+  }
   const bool fails = t.next == State::idle && before != State::idle;
   const auto why = fails || event == Event::tcp_connection_fails ? reason_of(event, notification, reason) : "";
 
@@ -168,7 +186,8 @@ void Speaker::Impl::event(Instant now, Peer& peer, Connection& conn, Event event
     send(now, peer, conn, std::make_shared<const Bytes>(encode_notification(*notification)), out);
   }
   if (t.has(kDown)) {
-    const bool by_notification = t.has(kSendNotification) || event == Event::notif_msg;
+    const bool by_notification =
+        t.has(kSendNotification) || event == Event::notif_msg || event == Event::notif_msg_ver_err;
     const bool both_n = conn.local_open.capabilities.graceful_restart && conn.remote_open &&
                         conn.remote_open->capabilities.graceful_restart &&
                         conn.local_open.capabilities.graceful_restart->notification &&
@@ -239,6 +258,8 @@ void Speaker::Impl::session_up(Instant now, Peer& peer, Outputs& out) {
   peer.rejected = 0;
   peer.end_of_rib_received = {};
   peer.refresh_running = {};
+  peer.refresh_deadline = kInstantMax;
+  peer.refresh_answer = peer.refresh_again = false;
   peer.end_of_rib_sent = false;
   peer.prefix_warning_given = false;
   peer.remote_restart = conn.remote_open->capabilities.graceful_restart;
@@ -257,6 +278,8 @@ void Speaker::Impl::session_down(Instant now, Peer& peer, const std::string& rea
   peer.last_reset_at = now;
   peer.announced = 0;
   peer.syncing = peer.behind = false;
+  peer.refresh_running = {};
+  peer.refresh_deadline = kInstantMax;
   std::erase(behind, peer.address);
   leave_group(peer);
   if (graceful) {

@@ -90,20 +90,21 @@ void Speaker::Impl::configure(Instant now, const SpeakerSettings& next, Outputs&
   for (const auto& self : settings.self_ips) set_own(self.address, true);
   rib.configure({settings.multipath_max, settings.multipath_relax, settings.always_compare_med, settings.local_as});
   std::vector<IpAddress> gone;
+  std::set<IpAddress> named;
+  for (const auto& n : settings.neighbors) named.insert(n.address);
+  const bool same_ranges = old.listen_ranges == settings.listen_ranges;
   for (const auto& [address, peer] : by_address) {
-    const bool wanted = peer->dynamic
-                            ? old.listen_ranges == settings.listen_ranges
-                            : std::any_of(settings.neighbors.begin(), settings.neighbors.end(),
-                                          [&a = address](const NeighborSettings& n) { return n.address == a; });
-    if (!wanted) gone.push_back(address);
+    if (peer->dynamic ? !same_ranges : !named.contains(address)) gone.push_back(address);
   }
+  range_neighbors.resize(std::max(range_neighbors.size(), settings.listen_ranges.size()));
   for (const auto& address : gone) remove_peer(now, *find(address), cease::kDeconfigured, out);
   for (const auto& neighbor : settings.neighbors) configure_neighbor(now, neighbor, all_changed, out);
   if (all_changed || accept_changed) {
     for (const auto& [address, peer] : by_address) {
       if (all_changed && peer->dynamic) stop(now, *peer, cease::kConfigChange, {}, out);
-      if (!all_changed && peer->established()) {
-        send(now, *peer, peer->conns[0], std::make_shared<const Bytes>(encode_route_refresh(Family::ipv4)), out);
+      if (!all_changed && peer->established() && !ask_again(now, *peer, out)) {
+        stop(now, *peer, cease::kConfigChange, {}, out);
+        start(now, *peer, out);
       }
     }
   }
@@ -136,13 +137,22 @@ void Speaker::Impl::configure_neighbor(Instant now, const NeighborSettings& neig
     peer->sync_target = 0;  // what the new policy refuses must be withdrawn
   }
   if (peer->established() && !same_import(old, neighbor.session)) {
-    if (peer->conns[0].negotiated.route_refresh) {
-      send(now, *peer, peer->conns[0], std::make_shared<const Bytes>(encode_route_refresh(Family::ipv4)), out);
-    } else {
+    if (!ask_again(now, *peer, out)) {
       stop(now, *peer, cease::kConfigChange, {}, out);
       start(now, *peer, out);
     }
   }
+}
+
+// ROUTE-REFRESH for every family of the session. False: the neighbour does not know it.
+bool Speaker::Impl::ask_again(Instant now, Peer& peer, Outputs& out) {
+  auto& conn = peer.conns[0];
+  if (!conn.negotiated.route_refresh) return false;
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    if (!conn.negotiated.family[index_of(family)]) continue;
+    send(now, peer, conn, std::make_shared<const Bytes>(encode_route_refresh(family)), out);
+  }
+  return true;
 }
 
 Peer& Speaker::Impl::add_peer(const IpAddress& address, const SessionSettings& session, bool enabled) {
@@ -157,6 +167,7 @@ Peer& Speaker::Impl::add_peer(const IpAddress& address, const SessionSettings& s
 void Speaker::Impl::remove_peer(Instant now, Peer& peer, std::uint8_t cease_subcode, Outputs& out) {
   stop(now, peer, cease_subcode, {}, out);
   rib.remove_peer(peer.index);
+  if (peer.dynamic) --range_neighbors[peer.range];
   if (peer.wake != kInstantMax) timers.erase({peer.wake, peer.address});
   by_address.erase(IpAddress(peer.address));
 }
@@ -209,9 +220,8 @@ Peer* Speaker::Impl::dynamic_peer(Instant now, const IpAddress& address) {
   for (std::size_t i = 0; i < settings.listen_ranges.size(); ++i) {
     const auto& range = settings.listen_ranges[i];
     if (!range.prefix.contains(address)) continue;
-    const auto used = std::count_if(by_address.begin(), by_address.end(),
-                                    [i](const auto& p) { return p.second->dynamic && p.second->range == i; });
-    if (static_cast<std::size_t>(used) >= range.neighbors_max || by_address.size() >= kPeersMax) return nullptr;
+    if (range_neighbors[i] >= range.neighbors_max || by_address.size() >= kPeersMax) return nullptr;
+    ++range_neighbors[i];
     auto& peer = add_peer(address, range.session, true);
     peer.dynamic = true;
     peer.range = i;
@@ -265,8 +275,9 @@ void Speaker::Impl::accepted(Instant now, const input::Accepted& input, Outputs&
 // ---- timers
 
 Instant Speaker::Impl::earliest(const Peer& peer) const {
-  auto least = std::min({peer.connect_retry_deadline, peer.idle_hold_deadline, peer.stale_deadline,
-                         peer.expiry_deadline, peer.long_lived_deadline[0], peer.long_lived_deadline[1]});
+  auto least =
+      std::min({peer.connect_retry_deadline, peer.idle_hold_deadline, peer.stale_deadline, peer.expiry_deadline,
+                peer.refresh_deadline, peer.long_lived_deadline[0], peer.long_lived_deadline[1]});
   for (const auto& c : peer.conns)
     least = std::min({least, c.hold_deadline, c.keepalive_deadline, c.send_hold_deadline});
   return least;
@@ -311,8 +322,17 @@ void Speaker::Impl::expire(Instant now, Peer& peer, Outputs& out) {
     event(now, peer, peer.conns[0], Event::idle_hold_timer_expires, out);
   }
   if (due(peer.stale_deadline)) restart_expired(now, peer, out);
+  if (due(peer.refresh_deadline)) {
+    for (const auto family : {Family::ipv4, Family::ipv6}) {
+      if (std::exchange(peer.refresh_running[index_of(family)], false)) rib.sweep_kept(peer.index, family);
+    }
+  }
   for (const auto family : {Family::ipv4, Family::ipv6}) {
     if (!due(peer.long_lived_deadline[index_of(family)])) continue;
+    if (peer.established()) {  // RFC 9494 4.2: it is sending all again; only if that fails, they go
+      peer.long_lived_expired[index_of(family)] = true;
+      continue;
+    }
     drop_stale(peer, family);
     peer.restarting = rib.stale_count(peer.index) != 0;
   }
@@ -427,12 +447,7 @@ bool Speaker::clear(Instant now, const IpAddress& address, Outputs& out) {
 
 bool Speaker::refresh(Instant now, const IpAddress& address, Outputs& out) {
   auto* peer = impl_->find(address);
-  if (peer == nullptr || !peer->established() || !peer->conns[0].negotiated.route_refresh) return false;
-  for (const auto family : {Family::ipv4, Family::ipv6}) {
-    if (!peer->conns[0].negotiated.family[index_of(family)]) continue;
-    impl_->send(now, *peer, peer->conns[0], std::make_shared<const Bytes>(encode_route_refresh(family)), out);
-  }
-  return true;
+  return peer != nullptr && peer->established() && impl_->ask_again(now, *peer, out);
 }
 
 bool Speaker::resend(const IpAddress& address) {

@@ -75,10 +75,12 @@ class Speaker {
   std::vector<PeerFacts> peers(Instant now) const;
   std::optional<PeerFacts> peer(Instant now, const IpAddress& address) const;
   SummaryFacts summary(Instant now) const;
-  // `show ip bgp`, at most `max` paths in order of prefix; `only`: one prefix, with the reasons of the decision.
-  std::vector<PathFacts> paths(Instant now, std::size_t max = 100000) const;
+  // `show ip bgp`, at most `max` paths in order of prefix; `only`: one prefix, with the reasons of the decision. So
+  // many are a few tens of milliseconds in a table of a million; all of them would hold up every session.
+  static constexpr std::size_t kShowMax = 10000;
+  std::vector<PathFacts> paths(Instant now, std::size_t max = kShowMax) const;
   std::vector<PathFacts> paths(Instant now, const routing::IpPrefix& only) const;
-  std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer) const;  // accepted
+  std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer, std::size_t max = kShowMax) const;  // accepted
   std::vector<PathFacts> advertised_to(Instant now, const IpAddress& peer) const;
   // The password of whoever may connect from `address` (for TCP MD5 on the listener); nullopt: nobody may.
   struct Admission {

@@ -31,6 +31,8 @@ inline constexpr std::size_t kChangesPerTurn = 2000;    // announcements of ours
 inline constexpr Duration kLargeHold = 240s;            // RFC 4271 8.2.2
 inline constexpr Duration kRefuseAfterFailure = 1s;
 inline constexpr std::size_t kPeersMax = 20000;
+inline constexpr std::size_t kPathsMax = 16u << 20;            // of all neighbours
+inline constexpr std::size_t kAttributeBytesMax = 512u << 20;  // of all attribute sets
 
 struct Speaker::Impl {
   explicit Impl(const routing::NextHopResolver& resolver) : rib(resolver) {}
@@ -42,6 +44,7 @@ struct Speaker::Impl {
   void remove_peer(Instant now, Peer& peer, std::uint8_t cease_subcode, Outputs& out);
   void start(Instant now, Peer& peer, Outputs& out);
   void stop(Instant now, Peer& peer, std::uint8_t cease_subcode, std::string_view reason, Outputs& out);
+  bool ask_again(Instant now, Peer& peer, Outputs& out);
   void accepted(Instant now, const input::Accepted& input, Outputs& out);
   Peer* dynamic_peer(Instant now, const IpAddress& address);
   void tick(Instant now, Outputs& out);
@@ -78,6 +81,7 @@ struct Speaker::Impl {
   bool acceptable(const Peer& peer, const PathAttributes& attributes) const;
   bool prefix_acceptable(const Peer& peer, const routing::IpPrefix& prefix) const;
   bool over_prefix_limit(Instant now, Peer& peer, Outputs& out);
+  void over_memory_limit(Instant now, Peer& peer, Outputs& out);
   void refresh_message(Instant now, Peer& peer, Connection& conn, const Frame& frame, Outputs& out);
   void end_of_rib(Instant now, Peer& peer, Family family, Outputs& out);
 
@@ -122,6 +126,8 @@ struct Speaker::Impl {
 
   // ---- restart.cc
   bool helps_restart(const Peer& peer, Family family) const;
+  bool helps_long_lived(const Peer& peer, Family family) const;
+  void start_long_lived(Instant now, Peer& peer, Family family);
   void keep_routes(Instant now, Peer& peer, Outputs& out);
   void restart_expired(Instant now, Peer& peer, Outputs& out);
   void check_forwarding_preserved(Instant now, Peer& peer, Outputs& out);
@@ -153,6 +159,7 @@ struct Speaker::Impl {
   bool configured = false, shut_down = false;
   Instant epoch{};  // the first `now`: ages are kept as 32-bit seconds since
   std::map<IpAddress, std::unique_ptr<Peer>> by_address;
+  std::vector<std::size_t> range_neighbors;  // dynamic ones, by listen range
   std::unordered_map<ConnId, Peer*> by_conn;
   ConnId next_conn = 2;
   std::set<std::pair<Instant, IpAddress>> timers;

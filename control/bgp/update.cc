@@ -47,9 +47,9 @@ bool valid_nlri(ByteSpan bytes, Family family, bool add_path) {
 
 namespace {
 
-void reset(UpdateMessage& update, std::uint8_t subcode, std::string why) {
+void reset(UpdateMessage& update, std::uint8_t subcode, std::string why, ByteSpan data = {}) {
   update.path.action = ErrorAction::session_reset;
-  update.path.notification = Notification{code::kUpdate, subcode, {}};
+  update.path.notification = Notification{code::kUpdate, subcode, Bytes(data.begin(), data.end())};
   update.path.error = std::move(why);
 }
 
@@ -66,12 +66,12 @@ void check_nlri(UpdateMessage& update, const DecodeContext& context) {
   }
   const auto& reach = update.path.mp_reach;
   if (reach && reach->family && !valid_nlri(reach->nlri, *reach->family, add_path_of(context, *reach->family))) {
-    return reset(update, update_error::kOptional, "MP_REACH_NLRI cannot be parsed (RFC 7606 5.3)");
+    return reset(update, update_error::kOptional, "MP_REACH_NLRI cannot be parsed (RFC 7606 5.3)", reach->whole);
   }
   const auto& unreach = update.path.mp_unreach;
   if (unreach && unreach->family &&
       !valid_nlri(unreach->nlri, *unreach->family, add_path_of(context, *unreach->family))) {
-    return reset(update, update_error::kOptional, "MP_UNREACH_NLRI cannot be parsed (RFC 7606 5.3)");
+    return reset(update, update_error::kOptional, "MP_UNREACH_NLRI cannot be parsed (RFC 7606 5.3)", unreach->whole);
   }
 }
 
@@ -95,7 +95,7 @@ UpdateMessage decode_update(ByteSpan body, const DecodeContext& context) {
   if (update.path.action == ErrorAction::session_reset) return update;
   check_nlri(update, context);
   if (update.path.action == ErrorAction::session_reset) return update;
-  const bool reaches = !update.nlri.empty() || update.path.mp_reach.has_value();
+  const bool reaches = !update.nlri.empty() || (update.path.mp_reach && !update.path.mp_reach->nlri.empty());
   // RFC 7606 5.2: nothing is announced that could be withdrawn, so an error in the attributes cannot be contained.
   if (update.path.action == ErrorAction::treat_as_withdraw && !reaches && update.path.other_than_mp_unreach) {
     update.path.action = ErrorAction::session_reset;

@@ -90,17 +90,59 @@ TEST(Open, NegotiationIsWhatBothCan) {
   EXPECT_FALSE(n.family[1]);
   EXPECT_TRUE(n.add_path_receive[0]);
   EXPECT_FALSE(n.add_path_send[0]);
-  EXPECT_EQ(n.message_max(), kMessageMax);
+  EXPECT_EQ(n.send_max(), kMessageMax);
+}
+
+// RFC 8538 3.1: what a Hard Reset wraps is told; a tower of them is not climbed.
+TEST(NotificationText, NestedHardResets) {
+  EXPECT_EQ((Notification{6, 9, {6, 2, 3, 'b', 'y', 'e'}}.text()),
+            "Cease/Hard Reset (Cease/Administrative Shutdown: \"bye\")");
+  Bytes tower;
+  for (int i = 0; i < 32000; ++i) tower.insert(tower.end(), {6, 9});
+  EXPECT_EQ((Notification{6, 9, tower}.text()), "Cease/Hard Reset (Cease/Hard Reset)");
+}
+
+// What a terminal could take for a command is not passed on: C0, C1 (U+0080..U+009F), bytes that are no UTF-8.
+TEST(NotificationText, ControlCharactersAndBrokenUtf8) {
+  const auto shown = [](std::string_view text) { return Notification::cease(cease::kShutdown, text).text(); };
+  const auto around = [](std::string_view text) {
+    return "Cease/Administrative Shutdown: \"" + std::string(text) + "\"";
+  };
+  EXPECT_EQ(shown("a\x1b[2Jb\x7f"), around("a?[2Jb?"));
+  EXPECT_EQ(shown("\xc2\x9b\x32J"), around("?2J"));
+  EXPECT_EQ(shown("\xc3\xa4\xe2\x82\xac"), around("\xc3\xa4\xe2\x82\xac"));
+  EXPECT_EQ(shown("\xe0\x80\xaf|\xed\xa0\x80|\xf4\x90\x80\x80"), around("???|???|????"));
+}
+
+// RFC 6793 4.2.3: confederation segments lead the path or adjoin what is taken; nothing is taken twice.
+TEST(AsPathMerge, ConfederationSegments) {
+  const auto path = [](std::string_view two) { return AsPath::decode(hex(two), false).value(); };
+  const auto four = [](std::string_view bytes) { return AsPath::decode(hex(bytes), true).value(); };
+  const auto as4 = four("0201 00011170");  // 70000
+  EXPECT_EQ(AsPath::merge(path("0301 fde9 0201 5ba0"), as4).text(), "(65001) 70000");
+  EXPECT_EQ(AsPath::merge(path("0201 fc01 0301 fde9 0201 5ba0"), as4).text(), "64513 (65001) 70000");
+  EXPECT_EQ(AsPath::merge(path("0202 fc01 5ba0 0301 fde9"), as4).text(), "64513 70000");
+  EXPECT_EQ(AsPath::merge(path("0201 5ba0 0301 fde9"), as4).text(), "70000");
+  EXPECT_EQ(AsPath::merge(path("0201 5ba0"), four("0202 00011170 00011171")).text(), "23456");
 }
 
 TEST(Role, Rfc9234Pairs) {
-  EXPECT_FALSE(role_mismatch(Role::customer, true, 0));
-  EXPECT_FALSE(role_mismatch(Role::peer, true, 4));
-  EXPECT_FALSE(role_mismatch(Role::route_server, true, 2));
-  EXPECT_TRUE(role_mismatch(Role::customer, false, 3));
-  EXPECT_TRUE(role_mismatch(Role::peer, true, std::nullopt));
-  EXPECT_FALSE(role_mismatch(Role::peer, false, std::nullopt));
-  EXPECT_FALSE(role_mismatch(Role::none, false, 9));
+  const auto role = [](std::optional<std::uint8_t> r) {
+    Capabilities caps;
+    caps.role = r;
+    return caps;
+  };
+  EXPECT_FALSE(role_mismatch(Role::customer, true, role(0)));
+  EXPECT_FALSE(role_mismatch(Role::peer, true, role(4)));
+  EXPECT_FALSE(role_mismatch(Role::route_server, true, role(2)));
+  EXPECT_TRUE(role_mismatch(Role::customer, false, role(3)));
+  EXPECT_TRUE(role_mismatch(Role::peer, true, role(std::nullopt)));
+  EXPECT_FALSE(role_mismatch(Role::peer, false, role(std::nullopt)));
+  EXPECT_FALSE(role_mismatch(Role::none, false, role(9)));
+  auto two = role(0);
+  two.roles_differ = true;
+  EXPECT_TRUE(role_mismatch(Role::customer, false, two));
+  EXPECT_FALSE(role_mismatch(Role::none, true, two));
 }
 
 // The UPDATE for a block and End-of-RIB, byte for byte as calico/README.md gives them.

@@ -165,5 +165,54 @@ TEST(Rib, StaleRouteIsReplacedBeforeTheSweepReachesIt) {
   EXPECT_EQ(view.size(), 100u);
 }
 
+// More losses than a path's one-byte generation can number, none of them swept in between.
+// While decisions are held there is no work that could be done: the loop may sleep.
+TEST(Rib, HeldDecisionsAreNoWork) {
+  FakeResolver resolver;
+  Rib rib(resolver);
+  rib.configure({});
+  rib.hold_decisions(true);
+  const auto peer = rib.add_peer(ip("172.16.40.199"));
+  PathAttributes a;
+  a.next_hop = ip("172.16.40.199");
+  RouteBatch batch;
+  rib.update(peer, Ipv4Prefix::of(Ipv4Address{0x0a000000}, 24), 0, rib.attributes().intern(a), 0, batch);
+  rib.rescan();
+  EXPECT_FALSE(rib.has_work());
+  EXPECT_EQ(batch.size(), 0u);
+  rib.hold_decisions(false);
+  EXPECT_TRUE(rib.has_work());
+  rib.work(100, batch);
+  EXPECT_EQ(batch.size(), 1u);
+}
+
+TEST(Rib, ThousandLossesBeforeAnySweep) {
+  for (const bool keep : {false, true}) {
+    FakeResolver resolver;
+    Rib rib(resolver);
+    rib.configure({});
+    const auto peer = rib.add_peer(ip("172.16.40.199"));
+    RouteBatch batch;
+    PathAttributes a;
+    a.next_hop = ip("172.16.40.199");
+    const auto id = rib.attributes().intern(a);
+    const auto nth = [](std::uint32_t i) { return Ipv4Prefix::of(Ipv4Address{i << 8}, 24); };
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+      rib.update(peer, nth(i), 0, id, 0, batch);
+      rib.retire(peer, Family::ipv4, keep || i % 3 == 0 ? Rib::Retire::keep : Rib::Retire::sweep);
+    }
+    EXPECT_EQ(rib.path_count(), 1000u);
+    EXPECT_EQ(rib.stale_count(peer), keep ? 1000u : 334u);
+    for (std::uint32_t i = 0; i < 1000; i += 2) rib.update(peer, nth(i), 0, id, 0, batch);
+    while (rib.has_work()) rib.work(10, batch);
+    EXPECT_EQ(rib.path_count(peer), 500u);
+    EXPECT_EQ(rib.stale_count(peer), keep ? 500u : 167u);
+    rib.sweep_kept(peer, Family::ipv4);
+    while (rib.has_work()) rib.work(10, batch);
+    EXPECT_EQ(rib.path_count(), 500u);
+    EXPECT_EQ(rib.prefix_count(), 500u);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::bgp

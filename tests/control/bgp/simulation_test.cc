@@ -1,5 +1,5 @@
-// Whole networks of speakers over a simulated TCP with faults drawn from a seed: when faults stop, everybody knows
-// exactly what everybody announces.
+// Networks of up to 300 speakers over a simulated TCP, with crashes, partitions, graceful restarts, refreshes and flaps
+// drawn from a seed: when faults stop, everybody knows exactly what everybody announces; a seed repeats to the bit.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -18,12 +18,13 @@ class Network {
  public:
   Network(unsigned nodes, unsigned seed) : random_(seed) {
     for (unsigned i = 0; i < nodes; ++i) nodes_.push_back(std::make_unique<Node>());
-    for (unsigned i = 0; i < nodes; ++i) configure(i);
+    for (unsigned i = 0; i < nodes; ++i) configure(i, false);
   }
   static IpAddress address(unsigned node) { return Ipv4Address{0xac102800 + 1 + node}; }
 
-  void configure(unsigned i) {
+  void configure(unsigned i, bool restarting) {
     SpeakerSettings s;
+    s.restarting = restarting;
     s.local_as = 64512;
     s.router_id = address(i).v4().value;
     s.self_ips = {{address(i), 24}};
@@ -40,10 +41,11 @@ class Network {
     act(i, [&](Outputs& out) { nodes_[i]->speaker->configure(now_, s, out); });
   }
 
-  // The process dies and starts anew with nothing.
-  void restart(unsigned i, bool clean) {
+  // The process dies and starts anew with nothing; `graceful`: it says that it has kept forwarding (RFC 4724 4.1).
+  enum class How { crash, clean, graceful };
+  void restart(unsigned i, How how) {
     auto& node = *nodes_[i];
-    if (clean) act(i, [&](Outputs& out) { node.speaker->shutdown(now_, "bye", out); });
+    if (how == How::clean) act(i, [&](Outputs& out) { node.speaker->shutdown(now_, "bye", out); });
     for (auto& [id, c] : connections_) {
       for (const unsigned end : {0u, 1u}) {
         if (c.node[end] == i && !c.closed[end]) close(c, end);
@@ -51,7 +53,7 @@ class Network {
     }
     node.speaker = std::make_unique<Speaker>(node.resolver);
     node.routes.clear();
-    configure(i);
+    configure(i, how == How::graceful);
     for (const auto& p : node.announced) act(i, [&](Outputs& out) { node.speaker->announce(now_, p, {}, out); });
   }
 
@@ -59,6 +61,18 @@ class Network {
     nodes_[i]->announced.insert(p);
     act(i, [&](Outputs& out) { nodes_[i]->speaker->announce(now_, p, {}, out); });
   }
+  // Nothing reaches it or leaves it, and connections that were open then are dead for good.
+  void partition(unsigned i, bool off) {
+    nodes_[i]->cut_off = off;
+    for (auto& [id, c] : connections_) c.silent = c.silent || (off && (c.node[0] == i || c.node[1] == i));
+  }
+  void refresh(unsigned i, unsigned j) {
+    act(i, [&](Outputs& out) { nodes_[i]->speaker->refresh(now_, address(j), out); });
+  }
+  void clear(unsigned i, unsigned j) {
+    act(i, [&](Outputs& out) { nodes_[i]->speaker->clear(now_, address(j), out); });
+  }
+  std::uint64_t digest() const { return digest_; }
   void withdraw(unsigned i, const routing::IpPrefix& p) {
     nodes_[i]->announced.erase(p);
     act(i, [&](Outputs& out) { nodes_[i]->speaker->withdraw(now_, p, out); });
@@ -68,7 +82,7 @@ class Network {
     const auto end = now_ + d;
     while (true) {
       auto next = end;
-      for (const auto& n : nodes_) next = std::min(next, n->speaker->has_work() ? now_ : n->speaker->deadline());
+      if (!wakes_.empty()) next = std::min(next, wakes_.begin()->first);
       if (!events_.empty()) next = std::min(next, events_.begin()->first);
       now_ = std::max(now_, next);
       if (now_ >= end) break;
@@ -77,10 +91,7 @@ class Network {
         events_.erase(events_.begin());
         f();
       }
-      for (unsigned i = 0; i < nodes_.size(); ++i) {
-        auto& speaker = *nodes_[i]->speaker;
-        if (speaker.has_work() || speaker.deadline() <= now_) step(i, input::Tick{});
-      }
+      while (!wakes_.empty() && wakes_.begin()->first <= now_) step(wakes_.begin()->second, input::Tick{});
     }
     now_ = end;
   }
@@ -119,9 +130,12 @@ class Network {
     std::unique_ptr<Speaker> speaker = std::make_unique<Speaker>(resolver);
     RouteView routes;
     std::set<routing::IpPrefix> announced;
+    Instant wake = kInstantMax;
+    bool cut_off = false;
   };
   // Ends: 0 opened it, 1 accepted it.
   struct Connection {
+    std::uint64_t key = 0;
     unsigned node[2]{};
     ConnId id[2]{};
     bool open = false, silent = false;
@@ -137,6 +151,7 @@ class Network {
     Outputs out;
     f(out);
     bgp::testing::apply(out.routes, nodes_[i]->routes);
+    note(i, out);
     for (const auto& action : out.actions) {
       if (const auto* c = std::get_if<output::Connect>(&action)) connect(i, *c);
       if (const auto* s = std::get_if<output::Send>(&action)) send(i, s->conn, *s->bytes);
@@ -144,14 +159,37 @@ class Network {
         if (auto [c, end] = find(i, x->conn); c != nullptr) close(*c, end);
       }
     }
+    auto& node = *nodes_[i];
+    wakes_.erase({node.wake, i});
+    node.wake = node.speaker->has_work() ? now_ : std::max(now_, node.speaker->deadline());
+    if (node.wake != kInstantMax) wakes_.insert({node.wake, i});
   }
-  std::pair<Connection*, unsigned> find(unsigned node, ConnId id) {
-    for (auto& [key, c] : connections_) {
-      for (const unsigned end : {0u, 1u}) {
-        if (c.node[end] == node && c.id[end] == id && !c.closed[end]) return {&c, end};
+  // Everything that comes out of a speaker, and when, in one number.
+  void note(unsigned i, const Outputs& out) {
+    const auto mix = [this](std::uint64_t value) { digest_ = (digest_ ^ value) * 0x100000001b3; };
+    mix(i);
+    mix(static_cast<std::uint64_t>(now_.time_since_epoch() / 1ns));
+    for (const auto& action : out.actions) {
+      mix(action.index());
+      if (const auto* s = std::get_if<output::Send>(&action)) {
+        for (const auto byte : *s->bytes) mix(byte);
       }
     }
-    return {nullptr, 0};
+    for (std::size_t r = 0; r < out.routes.size(); ++r) {
+      mix(out.routes[r].prefix.address.v4().value);
+      for (const auto& hop : out.routes[r].next_hops) mix(hop.v4().value);
+    }
+  }
+  std::pair<Connection*, unsigned> find(unsigned node, ConnId id) {
+    const auto at = by_id_.find({node, id});
+    if (at == by_id_.end()) return {nullptr, 0};
+    auto* c = get(at->second);
+    if (c == nullptr) {
+      by_id_.erase(at);
+      return {nullptr, 0};
+    }
+    const unsigned end = c->node[0] == node && c->id[0] == id ? 0 : 1;
+    return c->closed[end] ? std::pair<Connection*, unsigned>{nullptr, 0} : std::pair{c, end};
   }
   Connection* get(std::uint64_t key) {
     const auto at = connections_.find(key);
@@ -164,11 +202,13 @@ class Network {
     const unsigned j = request.remote.address.v4().value - 0xac102800 - 1;
     const auto key = next_key_++;
     auto& c = connections_[key];
+    c.key = key;
+    by_id_[{i, request.conn}] = key;
     c.node[0] = i;
     c.node[1] = j;
     c.id[0] = request.conn;
     c.closed[1] = true;
-    const bool refused = faults_ && random_() % 5 == 0;
+    const bool refused = (faults_ && random_() % 5 == 0) || nodes_[i]->cut_off || nodes_[j]->cut_off;
     at(now_ + delay(), [this, key, i, j, refused] {
       auto* conn = get(key);
       if (conn == nullptr || conn->closed[0]) return void(connections_.erase(key));
@@ -180,6 +220,7 @@ class Network {
       conn->open = true;
       conn->closed[1] = false;
       conn->id[1] = next_accepted_;
+      by_id_[{j, next_accepted_}] = key;
       next_accepted_ += 2;
       conn->free[0] = now_ + 400ms;  // nothing arrives before Accepted
       conn->free[1] = now_;
@@ -233,16 +274,14 @@ class Network {
       if (conn != nullptr && conn->closed[0] && conn->closed[1]) connections_.erase(key);
     });
   }
-  std::uint64_t key_of(const Connection* c) const {
-    for (const auto& [key, other] : connections_) {
-      if (&other == c) return key;
-    }
-    return 0;
-  }
+  static std::uint64_t key_of(const Connection* c) { return c->key; }
 
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<std::uint64_t, Connection> connections_;
+  std::map<std::pair<unsigned, ConnId>, std::uint64_t> by_id_;
   std::multimap<Instant, std::function<void()>> events_;
+  std::set<std::pair<Instant, unsigned>> wakes_;
+  std::uint64_t digest_ = 0xcbf29ce484222325;
   sluice::testing::Random random_;
   Instant now_ = instant_ns(1'000'000'000);
   std::uint64_t next_key_ = 1;
@@ -252,26 +291,53 @@ class Network {
 
 class Simulation : public ::testing::TestWithParam<unsigned> {};
 
-TEST_P(Simulation, ConvergesWhenFaultsStop) {
-  const unsigned seed = GetParam();
-  const unsigned nodes = seed % 40 == 0 ? 150 : 2 + seed % 7;
+// Faults for a while, then none: the digest of all that happened.
+std::uint64_t simulate(unsigned seed, unsigned nodes, int steps) {
   Network net(nodes, seed);
   auto& random = net.random();
   net.faults(true);
   const auto some_prefix = [&](unsigned node) {
-    return routing::IpPrefix(Ipv4Prefix::of(Ipv4Address{0x0af40000 + (node << 12) + (random() % 8 << 8)}, 24));
+    return routing::IpPrefix(Ipv4Prefix::of(Ipv4Address{0x0a000000 + (node << 12) + (random() % 8 << 8)}, 24));
   };
-  for (int i = 0; i < 60; ++i) {
+  std::set<unsigned> cut_off;
+  for (int i = 0; i < steps; ++i) {
     const unsigned node = random() % nodes;
-    switch (random() % 8) {
+    switch (random() % 16) {
       case 0:
+      case 1:
         net.cut_something();
         break;
-      case 1:
-        net.restart(node, random() % 2 == 0);
-        break;
       case 2:
+        net.restart(node, Network::How::crash);
+        break;
       case 3:
+        net.restart(node, random() % 2 == 0 ? Network::How::clean : Network::How::graceful);
+        break;
+      case 4:  // several at once, for a while
+        for (unsigned n = 1 + random() % (1 + nodes / 4); n > 0; --n) cut_off.insert(random() % nodes);
+        for (const auto n : cut_off) net.partition(n, true);
+        break;
+      case 5:
+        for (const auto n : cut_off) net.partition(n, false);
+        cut_off.clear();
+        break;
+      case 6:
+        node == 0 ? net.refresh(0, nodes - 1) : net.refresh(node, 0);
+        break;
+      case 7:
+        node == 0 ? net.clear(0, nodes - 1) : net.clear(node, 0);
+        break;
+      case 8: {  // a virtual address flaps
+        const auto p = some_prefix(0);
+        for (unsigned n = random() % 8; n > 0; --n) {
+          n % 2 == 0 ? net.announce(0, p) : net.withdraw(0, p);
+          net.run(std::chrono::milliseconds(random() % 50));
+        }
+        break;
+      }
+      case 9:
+      case 10:
+      case 11:
         net.withdraw(node, some_prefix(node));
         break;
       default:
@@ -280,6 +346,7 @@ TEST_P(Simulation, ConvergesWhenFaultsStop) {
     }
     net.run(std::chrono::milliseconds(random() % 3000));
   }
+  for (const auto n : cut_off) net.partition(n, false);
   net.faults(false);
   net.run(400s);  // OpenSent (240 s), hold time, back-off (30 s) and restart time (120 s) are over
   for (unsigned i = 0; i < nodes; ++i) {
@@ -290,9 +357,20 @@ TEST_P(Simulation, ConvergesWhenFaultsStop) {
     EXPECT_EQ(net.facts(0, j).treated_as_withdraw, 0u);
     EXPECT_EQ(net.facts(0, j).stale_prefixes, 0u);
   }
+  return net.digest();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, ::testing::Range(1u, 201u));
+TEST_P(Simulation, ConvergesWhenFaultsStop) { simulate(GetParam(), 2 + GetParam() % 7, 60); }
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, ::testing::Range(1u, 151u));
+
+TEST(SimulationLarge, ThreeHundredSpeakers) { simulate(7, 300, 60); }
+TEST(SimulationLarge, HundredAndFiftySpeakers) { simulate(40, 150, 80); }
+
+TEST(SimulationSeed, SameSeedSameDigest) {
+  for (const unsigned seed : {3u, 11u, 60u}) EXPECT_EQ(simulate(seed, 6, 60), simulate(seed, 6, 60)) << seed;
+  EXPECT_NE(simulate(3, 6, 60), simulate(4, 6, 60));
+}
 
 TEST(SimulationQuiet, BothSidesConnectAtOnceAndOneSessionStays) {
   Network net(2, 5);

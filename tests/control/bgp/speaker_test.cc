@@ -1,6 +1,7 @@
 // The speaker with a neighbour made of bytes: the facts about Calico, sessions, collisions, restarts, announcements.
 #include <gtest/gtest.h>
 
+#include "control/bgp/rib.h"
 #include "tests/control/bgp/support.h"
 
 namespace sluice::bgp {
@@ -313,12 +314,120 @@ TEST_F(SpeakerTest, EnhancedRefreshSweepsWhatWasNotSentAgain) {
   const auto conn = bench.accept_from(kMaster, calico_open(kMaster));
   bench.receive(conn, block_update(kMaster, kBlock));
   bench.receive(conn, block_update(kMaster, "10.244.5.0/24"));
+  // RFC 7313 4: before the End-of-RIB of a neighbour that restarts gracefully, markers are ignored.
+  bench.receive(conn, encode_route_refresh(Family::ipv4, RefreshKind::begin));
+  bench.receive(conn, encode_route_refresh(Family::ipv4, RefreshKind::end));
+  EXPECT_EQ(bench.routes.size(), 2u);
+  bench.receive(conn, end_of_rib());
   EXPECT_TRUE(bench.speaker.refresh(bench.now, ip(kMaster), bench.out));
   bench.receive(conn, encode_route_refresh(Family::ipv4, RefreshKind::begin));
   EXPECT_EQ(bench.routes.size(), 2u);
   bench.receive(conn, block_update(kMaster, kBlock));
   bench.receive(conn, encode_route_refresh(Family::ipv4, RefreshKind::end));
   EXPECT_EQ(bench.routes.size(), 1u);
+  // An EoRR that never comes: what was not sent again goes when the time for stale routes is up.
+  bench.receive(conn, encode_route_refresh(Family::ipv4, RefreshKind::begin));
+  for (int i = 0; i < 11; ++i) {
+    bench.advance(59s);
+    bench.take(conn);
+    bench.receive(conn, encode_keepalive());
+  }
+  EXPECT_EQ(bench.facts(kMaster).state, State::established);
+  EXPECT_TRUE(bench.routes.empty());
+}
+
+// RFC 7313 4: asked for while the first table is being sent: no BoRR before End-of-RIB, the answer behind it.
+TEST_F(SpeakerTest, RefreshRequestBeforeEndOfRibIsAnsweredBehindIt) {
+  bench.run([&](Outputs& out) { bench.speaker.announce(bench.now, prefix("172.16.40.80/32"), {}, out); });
+  const ConnId conn = 1;
+  bench.step(input::Accepted{conn, {ip("172.16.40.202"), 179}, {ip(kMaster), 40000}});
+  bench.receive(conn, encode_open(calico_open(kMaster)));
+  bench.take(conn);
+  bench.receive(conn, encode_keepalive() + encode_route_refresh(Family::ipv4));
+  const auto messages = bench.take(conn);
+  ASSERT_EQ(messages.size(), 5u);
+  EXPECT_EQ(messages[1], end_of_rib());
+  EXPECT_EQ(messages[2], encode_route_refresh(Family::ipv4, RefreshKind::begin));
+  EXPECT_EQ(messages[3], messages[0]);
+  EXPECT_EQ(messages[4], encode_route_refresh(Family::ipv4, RefreshKind::end));
+}
+
+// A neighbour may begin a refresh as often as it likes: 3,000 times in one read, a route each time.
+TEST_F(SpeakerTest, RefreshMarkersWithoutEnd) {
+  auto open = calico_open(kMaster);
+  open.capabilities.graceful_restart.reset();
+  const auto conn = bench.accept_from(kMaster, open);
+  Bytes flood;
+  for (unsigned i = 0; i < 3000; ++i) {
+    flood = std::move(flood) +
+            block_update(kMaster, "10." + std::to_string(i / 200) + "." + std::to_string(i % 200) + ".0/24") +
+            encode_route_refresh(Family::ipv4, RefreshKind::begin);
+  }
+  bench.receive(conn, flood);
+  EXPECT_EQ(bench.routes.size(), 3000u);
+  bench.receive(conn, block_update(kMaster, "10.3.3.0/24") + encode_route_refresh(Family::ipv4, RefreshKind::end));
+  EXPECT_EQ(bench.routes.size(), 1u);
+}
+
+// RFC 4724 4.2 and RFC 8538: without the N bit any NOTIFICATION takes the routes, also the one about the version.
+TEST_F(SpeakerTest, VersionNotificationTakesTheRoutes) {
+  const auto conn = bench.accept_from(kMaster, calico_open(kMaster));
+  bench.receive(conn, block_update(kMaster, kBlock));
+  bench.receive(conn, encode_notification({2, 1, {0, 4}}));
+  EXPECT_TRUE(bench.routes.empty());
+}
+
+// RFC 9494 4.2: no restart time means long-lived at once; NO_LLGR routes go; a second loss does not begin the time
+// anew.
+TEST_F(SpeakerTest, LongLivedWithoutRestartTime) {
+  bench.settings.neighbors[0].session.long_lived_graceful_restart = true;
+  bench.settings.neighbors[0].session.remote_as = 64512;
+  bench.settings.neighbors[1].session = bench.settings.neighbors[0].session;
+  bench.reconfigure();
+  auto open = calico_open(kMaster);
+  open.capabilities.graceful_restart = GracefulRestart{};
+  open.capabilities.long_lived_restart = LongLivedRestart{{{{true, true, 1000}, {}}}};
+  auto conn = bench.accept_from(kMaster, open);
+  bench.receive(conn, block_update(kMaster, kBlock));
+  PathAttributes a;
+  a.next_hop = ip(kMaster);
+  a.local_pref = 100;
+  a.communities = {community::kNoLongLived};
+  Bytes other;
+  const Nlri route{prefix("10.244.9.0/24"), 0};
+  encode_announcements(other, a, {true, true}, std::span(&route, 1), false, kMessageMax);
+  bench.receive(conn, other);
+  EXPECT_EQ(bench.routes.size(), 2u);
+  bench.step(input::Closed{conn, "gone"});
+  while (bench.speaker.has_work()) bench.step(input::Tick{});
+  EXPECT_EQ(bench.routes.size(), 1u);  // NO_LLGR
+  bench.advance(600s);
+  EXPECT_TRUE(bench.routes.contains(prefix(kBlock)));
+  conn = bench.accept_from(kMaster, open);  // back, says nothing, and is lost again
+  EXPECT_TRUE(bench.routes.contains(prefix(kBlock)));
+  bench.step(input::Closed{conn, "gone"});
+  EXPECT_TRUE(bench.routes.contains(prefix(kBlock)));
+  bench.advance(399s);
+  EXPECT_TRUE(bench.routes.contains(prefix(kBlock)));
+  bench.advance(2s);
+  EXPECT_TRUE(bench.routes.empty());
+}
+
+// RFC 7911 sets no limit; without one each of a million paths of a prefix would be searched for among all others.
+TEST_F(SpeakerTest, PathsOfOnePrefixAreLimited) {
+  bench.settings.neighbors[0].session.add_path_receive = true;
+  bench.reconfigure();
+  const auto conn = bench.accept_from(kNode1, calico_open(kNode1));
+  std::vector<Nlri> routes;
+  for (std::uint32_t i = 0; i < 10000; ++i) routes.push_back({prefix(kBlock), i});
+  PathAttributes a;
+  a.next_hop = ip(kNode1);
+  a.local_pref = 100;
+  Bytes bytes;
+  encode_announcements(bytes, a, {true, true}, routes, true, kMessageMax);
+  bench.receive(conn, bytes);
+  EXPECT_EQ(bench.facts(kNode1).accepted_prefixes, kPathsPerPrefixMax);
+  EXPECT_EQ(bench.facts(kNode1).rejected_prefixes, 10000 - kPathsPerPrefixMax);
 }
 
 TEST_F(SpeakerTest, RemovedDisabledChangedNeighboursHearWhy) {  // RFC 4486

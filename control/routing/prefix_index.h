@@ -166,6 +166,10 @@ class PrefixIndex {
   }
   std::uint32_t find_or_insert(const IpPrefix& prefix) {
     if (const auto id = find(prefix)) return id;
+    return insert(prefix);
+  }
+  // Precondition: not there.
+  std::uint32_t insert(const IpPrefix& prefix) {
     return prefix.is_v4() ? v4_.insert(KeyV4::of(prefix)) : v6_.insert(KeyV6::of(prefix)) | kV6;
   }
   void erase(std::uint32_t id) { (id & kV6) != 0 ? v6_.erase(id & ~kV6) : v4_.erase(id); }

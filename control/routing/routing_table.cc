@@ -64,6 +64,7 @@ struct RoutingTable::Impl {
   std::map<GroupKey, std::uint32_t> group_ids;
   std::vector<Group> groups{{}};  // [0] unused
   std::vector<std::uint32_t> free_groups;
+  std::uint32_t last_bgp = 0;     // see bgp_group()
   std::vector<Ipv4Prefix> queue;  // changed prefixes, oldest first from queue_at
   std::size_t queue_at = 0;
   std::uint64_t lengths = 0;  // bit n: some connected or static route has length n
@@ -233,15 +234,17 @@ struct RoutingTable::Impl {
       }
       net = nets.find_or_insert(prefix);
     }
-    const auto group = intern(std::move(key));
+    put_at(net, source, intern(std::move(key)), now);
+    return true;
+  }
+
+  // Takes over one use of the group.
+  void put_at(std::uint32_t net, Source source, std::uint32_t group, Instant now) {
     auto* link = &nets[net].first;
     while (*link != 0 && routes[*link].source < source) link = &routes[*link].next;
     if (*link != 0 && routes[*link].source == source) {
       auto& route = routes[*link];
-      if (route.group == group) {
-        release(group);
-        return true;
-      }
+      if (route.group == group) return release(group);
       release(std::exchange(route.group, group));
       route.since_s = seconds(now);
       if (resolves_others(source)) stale_groups = true;
@@ -249,15 +252,16 @@ struct RoutingTable::Impl {
       const auto id = routes.create();
       routes[id] = {group, *link, seconds(now), source};
       *link = id;
-      count_length(prefix, source, 1);
+      if (resolves_others(source)) count_length(nets.prefix(net).v4(), source, 1);
     }
     enqueue(net);
-    return true;
   }
 
   bool drop(Ipv4Prefix prefix, Source source) {
     const auto net = nets.find(prefix);
-    if (net == 0) return false;
+    return net != 0 && drop_at(net, source);
+  }
+  bool drop_at(std::uint32_t net, Source source) {
     auto* link = &nets[net].first;
     while (*link != 0 && routes[*link].source != source) link = &routes[*link].next;
     if (*link == 0) return false;
@@ -265,7 +269,7 @@ struct RoutingTable::Impl {
     *link = routes[id].next;
     release(routes[id].group);
     routes.destroy(id);
-    count_length(prefix, source, -1);
+    if (resolves_others(source)) count_length(nets.prefix(net).v4(), source, -1);
     enqueue(net);
     return true;
   }
@@ -273,15 +277,35 @@ struct RoutingTable::Impl {
   // One BGP source replaces the other.
   bool put_bgp(Ipv4Prefix prefix, std::span<const Ipv4Address> hops, bool external, Instant now) {
     const auto source = external ? Source::ebgp : Source::ibgp;
-    drop(prefix, external ? Source::ibgp : Source::ebgp);
+    auto net = nets.find(prefix);
+    if (net != 0) drop_at(net, external ? Source::ibgp : Source::ebgp);
     if (hops.empty()) {
-      drop(prefix, source);
+      if (net != 0) drop_at(net, source);
       return true;
+    }
+    if (net == 0) {
+      if (nets.size() >= kRoutesMax) {
+        ++refused;
+        return false;
+      }
+      net = nets.insert(prefix);
+    }
+    put_at(net, source, bgp_group(source, hops), now);
+    return true;
+  }
+
+  // A neighbour's routes come one behind the other with the same next hops: the group of the last one is tried first.
+  std::uint32_t bgp_group(Source source, std::span<const Ipv4Address> hops) {
+    const auto& last = groups[last_bgp];
+    if (last.users != 0 && last.key->source == source && std::ranges::equal(last.key->gateways, hops)) {
+      ++groups[last_bgp].users;
+      return last_bgp;
     }
     GroupKey key{source, {hops.begin(), hops.end()}, 0, false};
     std::sort(key.gateways.begin(), key.gateways.end());
     key.gateways.erase(std::unique(key.gateways.begin(), key.gateways.end()), key.gateways.end());
-    return put(prefix, std::move(key), now);
+    last_bgp = intern(std::move(key));
+    return last_bgp;
   }
 
   const Route* selected(std::uint32_t net) const {

@@ -6,8 +6,11 @@
 //
 //   bench-http [--case NAME] [--conns N] [--requests N] [--samples N] [--json]
 //
-// Cases: keepalive (1 KB answers), close (a connection per request), body64k, body1m, idle (memory of N idle conns).
-// Prints requests per busy second of the core, cycles and packets per request, cycles per body byte.
+// Cases: keepalive (1 KB answers), oneconnect, close (a connection per request), body64k, body256k, body1m, and only
+// when named: crowd (100,000 keep-alive connections: memory of each, and latency at a fixed rate of requests). Prints
+// requests per busy second of the core, cycles and packets per request, cycles per body byte, and how many packets of
+// body bytes were copied: the last bytes of each such packet that the engine receives say where they lie, and in what
+// it sends they must lie there still.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <rte_cycles.h>
@@ -17,6 +20,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -75,10 +79,14 @@ class World final : public tcp::Network {
   ~World() override;
 
   void run(std::uint64_t requests);
-  void open_idle(std::uint32_t count);
+  // Requests at `rate` a second, each on a connection chosen at random; time passes as the engine takes it. Latencies,
+  // from the moment a request was due to the turn in which its answer left the engine.
+  std::vector<Duration> run_at(double rate, std::uint64_t requests);
   std::uint64_t cycles = 0;
   std::uint64_t answered = 0;
-  std::uint64_t packets = 0;  // in and out of the engine
+  std::uint64_t packets = 0;       // in and out of the engine
+  std::uint64_t bodies = 0;        // packets with body bytes that the engine sent
+  std::uint64_t moved_bodies = 0;  // of them, those whose bytes no longer lay where they had been received
   std::uint64_t failed = 0;
 
   void output(Instant now, tcp::Conn& conn, Packet segment) override { output_reply(now, conn.tuple, segment); }
@@ -89,7 +97,9 @@ class World final : public tcp::Network {
     tcp::Conn* conn = nullptr;
     std::size_t left = 0;  // bytes of the answer that are to come; 0: its head is next
     bool waiting = false;
+    Instant due{};
   };
+  void turn(Duration least);
   void far_turn();
   void engine_turn();
   void to_far(Packet frame);
@@ -112,6 +122,8 @@ class World final : public tcp::Network {
   std::vector<Client> clients_;
   std::string request_, response_;
   std::uint64_t to_ask_ = 0;
+  bool at_rate_ = false;
+  std::vector<Duration> latencies_;
   std::uint32_t next_port_ = 1024;
   std::uint32_t next_address_ = 0;
   Instant now_ = instant_ns(1'000'000'000'000);
@@ -189,6 +201,14 @@ World::~World() {
   far_pool_.destroy();
 }
 
+// The last bytes of a packet that holds body bytes only say their own address.
+struct Stamp {
+  static constexpr std::uint64_t kMagic = 0x5a1c'e5a1'ce5a'1ce5;
+  static constexpr std::uint32_t kLeast = 600;  // payload bytes: so many are body
+  std::uint64_t magic;
+  const void* where;
+};
+
 // A frame as the NIC would have put it into one of the engine's buffers, checksum found good.
 void World::output_reply(Instant, const tcp::Tuple& tuple, Packet segment) {
   const std::uint32_t length = segment.length();
@@ -207,12 +227,26 @@ void World::output_reply(Instant, const tcp::Tuple& tuple, Packet segment) {
                                               .source = tuple.local.address,
                                               .destination = tuple.remote.address});
   packet::copy_out(segment, 0, {p + wire::kEthernetLength + wire::kIpv4Length, length});
+  if (length >= Stamp::kLeast) {
+    std::uint8_t* const end = frame.data() + frame.length() - sizeof(Stamp);
+    const Stamp stamp{Stamp::kMagic, end};
+    std::memcpy(end, &stamp, sizeof stamp);
+  }
   packet::set_checksums_good(frame);
   far_drops_.consume(segment);
   to_engine_.push_back(frame);
 }
 
 void World::to_far(Packet sent) {
+  if (const rte_mbuf* last = rte_pktmbuf_lastseg(sent.mbuf()); last->data_len >= sizeof(Stamp)) {
+    const void* const end = rte_pktmbuf_mtod_offset(last, const std::uint8_t*, last->data_len - sizeof(Stamp));
+    Stamp stamp;
+    std::memcpy(&stamp, end, sizeof stamp);
+    if (stamp.magic == Stamp::kMagic) {
+      ++bodies;
+      moved_bodies += stamp.where != end ? 1 : 0;
+    }
+  }
   const Packet frame = packet::copy(sent, far_pool_);
   if (!frame) return;
   wire::Layers layers;
@@ -266,7 +300,8 @@ void World::on_client(Client& client, tcp::Conn& conn, std::uint8_t events) {
     if (client.left == 0) {
       ++answered;
       client.waiting = false;
-      if (!settings_.close) ask(client, conn);
+      if (at_rate_) latencies_.push_back(now_ - client.due);
+      if (!settings_.close && !at_rate_) ask(client, conn);
     }
   }
   if ((events & tcp::kPeerClosed) != 0) far_->close(now_, conn);
@@ -328,6 +363,16 @@ void World::engine_turn() {
   to_engine_.clear();
 }
 
+// Virtual time passes as the engine's work takes it: so many conns are in TIME-WAIT as on a core that does nothing
+// else.
+void World::turn(Duration least) {
+  const std::uint64_t before = cycles;
+  engine_turn();
+  const double ns = static_cast<double>(cycles - before) * 1e9 / static_cast<double>(rte_get_tsc_hz());
+  now_ += std::max(least, Duration(static_cast<std::int64_t>(ns)));
+  far_turn();
+}
+
 void World::run(std::uint64_t requests) {
   to_ask_ = requests;
   const std::uint64_t goal = answered + failed + requests;
@@ -341,9 +386,7 @@ void World::run(std::uint64_t requests) {
   far_->flush(now_);
   Instant last = now_;
   for (std::uint64_t seen = 0; answered + failed < goal;) {
-    now_ += 20us;
-    engine_turn();
-    far_turn();
+    turn(20us);
     if (answered + failed != seen) last = now_;
     seen = answered + failed;
     if (now_ - last > 20s) {
@@ -351,6 +394,30 @@ void World::run(std::uint64_t requests) {
       std::exit(1);
     }
   }
+}
+
+std::vector<Duration> World::run_at(double rate, std::uint64_t requests) {
+  at_rate_ = true;
+  to_ask_ = requests;
+  std::mt19937 random(1);
+  const Instant start = now_;
+  const Instant give_up = start + std::chrono::seconds(60);
+  std::uint64_t asked = 0;
+  while (latencies_.size() < requests && now_ < give_up) {
+    while (asked < requests) {
+      const Instant due = start + Duration(static_cast<std::int64_t>(1e9 / rate * static_cast<double>(asked)));
+      if (due > now_) break;
+      Client& client = clients_[random() % clients_.size()];
+      if (client.conn == nullptr || client.waiting) continue;
+      client.due = due;
+      ask(client, *client.conn);
+      ++asked;
+    }
+    far_->flush(now_);
+    turn(1us);
+  }
+  std::ranges::sort(latencies_);
+  return std::move(latencies_);
 }
 
 long resident_kb() {
@@ -369,7 +436,7 @@ void measure(Settings settings) {
   world.run(settings.requests / 4);
   std::vector<double> rates, per_request, per_packet;
   for (unsigned i = 0; i < settings.samples; ++i) {
-    world.cycles = world.answered = world.packets = 0;
+    world.cycles = world.answered = world.packets = world.bodies = world.moved_bodies = 0;
     world.run(settings.requests);
     rates.push_back(static_cast<double>(world.answered) / (static_cast<double>(world.cycles) / tsc_hz()));
     per_request.push_back(static_cast<double>(world.cycles) / static_cast<double>(world.answered));
@@ -381,25 +448,41 @@ void measure(Settings settings) {
   const double cycles = per_request[per_request.size() / 2];
   const char* format =
       settings.json ? R"({{"case":"{}","conns":{},"requests_per_s":{:.0f},"min":{:.0f},"max":{:.0f},"cycles":{:.0f},)"
-                      R"("packets":{:.2f},"cycles_per_byte":{:.3f},"failed":{}}})"
+                      R"("packets":{:.2f},"cycles_per_byte":{:.3f},"failed":{},"bodies":{},"copied":{}}})"
                       "\n"
                     : "{:<12} {:>7} conns {:>10.0f} requests/s ({:.0f}..{:.0f})  {:>8.0f} cycles  {:.2f} packets  "
-                      "{:.3f} cycles/byte  {} failed\n";
+                      "{:.3f} cycles/byte  {} failed  of {} body packets {} copied\n";
   fmt::print(fmt::runtime(format), settings.name, settings.conns, rate, rates.front(), rates.back(), cycles,
-             per_packet[0], cycles / static_cast<double>(settings.body), world.failed);
+             per_packet[0], cycles / static_cast<double>(settings.body), world.failed, world.bodies,
+             world.moved_bodies);
 }
 
-void measure_idle(Settings settings) {
-  settings.samples = 1;
+// The far side's share of the resident memory is known: its conns and clients are as many.
+void measure_crowd(Settings settings) {
+  settings.conns = settings.conns == Settings{}.conns ? 100'000 : settings.conns;
+  constexpr double kRate = 50'000;
   const long before = resident_kb();
   World world(settings);
   world.run(settings.conns);
   const long after = resident_kb();
-  fmt::print(
-      "idle: {} keep-alive connections after a request each, {} sizeof Conn, {} sizeof Session, "
-      "{:.0f} bytes resident per connection (clients and members of this process included)\n",
-      settings.conns, sizeof(tcp::Conn), sizeof(lb::Session),
-      static_cast<double>(after - before) * 1024 / settings.conns);
+  const double all = static_cast<double>(after - before) * 1024 / settings.conns;
+  const std::vector<Duration> times = world.run_at(kRate, settings.requests);
+  const auto us = [&](double share) {
+    return times.empty() ? 0.0
+                         : static_cast<double>(
+                               times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))].count()) /
+                               1e3;
+  };
+  const char* format =
+      settings.json
+          ? R"({{"case":"crowd","conns":{},"engine_bytes_per_conn":{},"resident_bytes_per_conn":{:.0f},"rate":{:.0f},)"
+            R"("answered":{},"p50_us":{:.1f},"p99_us":{:.1f},"p999_us":{:.1f}}})"
+            "\n"
+          : "crowd: {} keep-alive connections; {} bytes each in the engine (two conns and a session), {:.0f} resident "
+            "with "
+            "clients and members; at {:.0f} requests/s: {} answered, p50 {:.1f} us, p99 {:.1f} us, p99.9 {:.1f} us\n";
+  fmt::print(fmt::runtime(format), settings.conns, 2 * sizeof(tcp::Conn) + sizeof(lb::Session), all, kRate,
+             times.size(), us(0.5), us(0.99), us(0.999));
 }
 
 int main_of(int argc, char** argv) {
@@ -444,6 +527,13 @@ int main_of(int argc, char** argv) {
       s.conns = std::min(s.conns, 64U);
     }));
   }
+  if (wants("body256k")) {
+    measure(with("body256k", [](Settings& s) {
+      s.body = 262144;
+      s.requests /= 80;
+      s.conns = std::min(s.conns, 32U);
+    }));
+  }
   if (wants("body1m")) {
     measure(with("body1m", [](Settings& s) {
       s.body = 1 << 20;
@@ -451,7 +541,7 @@ int main_of(int argc, char** argv) {
       s.conns = std::min(s.conns, 16U);
     }));
   }
-  if (name == "idle") measure_idle(settings);
+  if (name == "crowd") measure_crowd(settings);
   return 0;
 }
 

@@ -98,6 +98,12 @@ Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, v
     counters_.no_conn_slot.add();
     return nullptr;
   }
+  // The slot that comes next is cold, too: its lines arrive while this conn is being made.
+  if (free_conns_) {
+    prefetch(*free_conns_);
+  } else if (slots_used_ == limits_.conns_max && waiting_count_ > 0) {
+    prefetch(conn_at(waiting_[waiting_first_].id));
+  }
   const std::uint32_t id = conn->id;
   const std::uint32_t generation = conn->generation + 1;
   std::destroy_at(conn);

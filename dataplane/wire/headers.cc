@@ -170,6 +170,11 @@ std::optional<TcpHeader> parse_tcp(ConstBytes bytes) {
 
 TcpOptions parse_tcp_options(ConstBytes bytes) {
   TcpOptions options;
+  constexpr std::uint32_t kTimestampsAlone = 0x01010000u | kTcpOptionTimestamps << 8 | 10;  // what most segments carry
+  if (bytes.size() == 12 && load_be32(bytes.data()) == kTimestampsAlone) {
+    options.timestamps = TcpTimestamps{load_be32(bytes.data() + 4), load_be32(bytes.data() + 8)};
+    return options;
+  }
   for (std::size_t at = 0; at < bytes.size();) {
     const std::uint8_t kind = bytes[at];
     if (kind == kOptionEnd) break;

@@ -43,6 +43,7 @@ void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (staged[i].hash != 0) l4->table().prefetch_entry(staged[i].hash);
   }
+  proxy->prefetch(std::span(staged.data(), count), [](const Staged& s) -> const wire::Layers& { return s.layers; });
   for (std::uint32_t i = 0; i < count; ++i) dispatch(now, batch.packets[i], staged[i], origin);
   proxy->run_ready(now);
   batch.count = 0;

@@ -14,19 +14,22 @@ Proxy::Proxy(const ProxyOptions& options, const Context& context)
       context_(context),
       default_profile_(HttpOptions{}, options.worker + 1),
       network_(context.output, context.local, context.drops, context.host),
-      tcp_options_(packet::kPortsMax),
+      client_options_(packet::kPortsMax),
+      server_options_(packet::kPortsMax),
       stack_(options.start, stack_limits(options, context.pool), options.seed, network_, context_.pool, context.drops),
       sessions_(options.conns_max),
       wheel_(options.start, 4ms),
       idle_(options.start, options.idle_servers_max),
       text_(std::make_unique_for_overwrite<char[]>(kTextMax)) {
   for (const packet::PortInfo& port : context.ports) {
-    tcp::Options& tcp = tcp_options_[port.id];
+    tcp::Options& tcp = client_options_[port.id];
     tcp.mss_max = static_cast<std::uint16_t>(port.mtu - wire::kIpv4Length - wire::kTcpLength);
     tcp.receive_buffer_bytes = 128 * 1024;
     tcp.send_buffer_bytes = 128 * 1024;
     tcp.idle_timeout = 0s;  // a session's time is HttpTimes'
-    tcp.connect_timeout = 75s;
+    tcp.connect_timeout = kHandshakeTime;
+    server_options_[port.id] = tcp;
+    server_options_[port.id].connect_timeout = kConnectTimeMax;
   }
 }
 
@@ -85,6 +88,21 @@ bool Proxy::verify(packet::Packet packet, const wire::Layers& layers) {
   return false;
 }
 
+void Proxy::prefetch_session(const Conn* conn) {
+  const Session* const s = session_of(conn);
+  if (s == nullptr) return;
+  const char* const p = reinterpret_cast<const char*>(s);
+  for (std::size_t line = 0; line < sizeof(Session); line += 64) __builtin_prefetch(p + line);
+  __builtin_prefetch(conn->send_queue.front());
+}
+
+void Proxy::prefetch_other_side(const Conn* conn) {
+  const Session* const s = session_of(conn);
+  if (s == nullptr) return;
+  const Conn* const other = conn == s->client ? s->server : s->client;
+  if (other != nullptr) tcp::Stack::prefetch(*other);
+}
+
 bool Proxy::input(Instant now, packet::Packet packet, const wire::Layers& layers, Conn& conn) {
   if (!verify(packet, layers)) return true;
   ConnContext& context = context_of(conn);
@@ -110,7 +128,7 @@ std::optional<DropReason> Proxy::open(Instant now, packet::Packet packet, const 
   ip::CachedHop cache;
   const ip::Hop hop = network_.route(now, tuple, cache);
   const packet::PortId port = hop.can_transmit() ? hop.port : packet.rx_port();
-  Conn* conn = stack_.accept(now, tuple, packet, layers, tcp_options(port), &runtime);
+  Conn* conn = stack_.accept(now, tuple, packet, layers, client_options_[port], &runtime);
   if (conn == nullptr) return std::nullopt;
   runtime.half_open.fetch_add(1, std::memory_order_relaxed);
   TrafficCounters& traffic = runtime.traffic.of(options_.worker);
@@ -169,8 +187,7 @@ void Proxy::on_event(Instant now, Conn& conn) {
     case ConnRole::client: {
       Session& s = *static_cast<Session*>(conn.owner);
       if ((events & tcp::kClosed) != 0) {
-        if (s.exchange || s.tunnel) http(s).aborted_by_client.add();
-        s.over = true;
+        on_client_closed(now, s);
       } else {
         if ((events & tcp::kReadable) != 0 && !s.draining) s.active_at = now;
         run(now, s);
@@ -182,7 +199,10 @@ void Proxy::on_event(Instant now, Conn& conn) {
       if ((events & tcp::kEstablished) != 0) on_server_up(now, s);
       if ((events & tcp::kReadable) != 0) s.active_at = now;
       if (!s.over) run(now, s);
-      if ((events & tcp::kClosed) != 0 && s.server == &conn && !s.over) on_server_closed(now, s);
+      // What it said before it went still counts (an early answer, then a reset): run_response() sees the end of it.
+      if ((events & tcp::kClosed) != 0 && s.server == &conn && !s.over && (s.tunnel || conn.receive_queue.empty())) {
+        on_server_closed(now, s);
+      }
       return settle(now, s);
     }
   }
@@ -238,6 +258,21 @@ void Proxy::rebind_profile(Session& s, const HttpProfile& profile) {
   profile.users.fetch_add(1, std::memory_order_relaxed);
   s.profile->users.fetch_sub(1, std::memory_order_release);
   s.profile = &profile;
+}
+
+void Proxy::on_client_closed(Instant now, Session& s) {
+  s.over = true;
+  if (!s.exchange && !s.tunnel) return;
+  switch (s.client->close_reason) {
+    case tcp::CloseReason::zero_window_timeout:
+      http(s).client_timeouts.add();
+      return record(now, s, ErrorSide::request, 0, s.request.message_bytes(), "the client does not read its answer");
+    case tcp::CloseReason::retransmit_timeout:
+      http(s).client_timeouts.add();
+      return record(now, s, ErrorSide::request, 0, s.request.message_bytes(), "the client does not answer any more");
+    default:
+      http(s).aborted_by_client.add();
+  }
 }
 
 // The stack ends the conn by itself from now on. Whatever counted its traffic may go before it does.
@@ -351,7 +386,7 @@ void Proxy::on_member_down(Instant now, Session& s, FlowsOnDown action) {
       return;
     case FlowsOnDown::reselect:
       if (!s.exchange && !s.tunnel) return drop_server(now, s, true);  // the next request picks another
-      if (retry(now, s)) return;
+      if (move(now, s)) return;
       [[fallthrough]];
     case FlowsOnDown::reject:
       if (s.exchange) {

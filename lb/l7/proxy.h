@@ -67,6 +67,22 @@ class Proxy {
   tcp::Conn* find(const wire::Layers& layers) const {
     return stack_.find({{layers.destination, layers.dst_port}, {layers.source, layers.src_port}});
   }
+  // Asks for the memory that input() and run_ready() will touch for these packets of a burst, in the order in which
+  // each line tells where the next is: thousands of conns do not fit a core's cache.
+  template <typename Range, typename LayersOf>
+  void prefetch(const Range& packets, LayersOf layers_of) const {
+    if (stack_.conns_in_use() == 0) return;
+    std::array<const tcp::Conn*, packet::kBatchMax> conns;
+    const auto tuple_of = [&](const auto& p) -> tcp::Tuple {
+      const wire::Layers& layers = layers_of(p);
+      return {{layers.destination, layers.dst_port}, {layers.source, layers.src_port}};
+    };
+    for (const auto& p : packets) stack_.prefetch_place(tuple_of(p));
+    std::size_t n = 0;
+    for (const auto& p : packets) conns[n++] = stack_.prefetch_conn(tuple_of(p));
+    for (std::size_t i = 0; i < n; ++i) prefetch_session(conns[i]);
+    for (std::size_t i = 0; i < n; ++i) prefetch_other_side(conns[i]);
+  }
   // Whether a conn uses these addresses (as its segments arrive), so that nobody else may.
   bool uses(const flow::FlowKey& key) const {
     const tcp::Conn* conn = stack_.find({{key.destination, key.dst_port}, {key.source, key.src_port}});
@@ -102,14 +118,22 @@ class Proxy {
   static constexpr std::uint32_t kSweepMax = 1024;
   static constexpr Duration kDrainTime = 2s;
   static constexpr Duration kCloseFirstTime = 1s;    // how long a member may take to close as it said
+  static constexpr Duration kHandshakeTime = 10s;    // for a client to complete its handshake
+  static constexpr Duration kConnectTimeMax = 75s;   // of a member; HttpTimes::server_connect ends it before
   static constexpr std::uint32_t kSmallPiece = 256;  // bytes that are rather copied than shared
 
   enum class Failure : std::uint8_t { refused, timed_out, no_member, broken };
 
   // proxy.cc: conns and sessions begin and end
   bool verify(packet::Packet packet, const wire::Layers& layers);
+  static const Session* session_of(const tcp::Conn* conn) {
+    if (conn == nullptr) return nullptr;
+    const ConnRole role = context_of(const_cast<tcp::Conn&>(*conn)).role;
+    return role == ConnRole::client || role == ConnRole::server ? static_cast<const Session*>(conn->owner) : nullptr;
+  }
+  static void prefetch_session(const tcp::Conn* conn);
+  static void prefetch_other_side(const tcp::Conn* conn);
   static tcp::Limits stack_limits(const ProxyOptions& options, const packet::PacketPool& pool);
-  const tcp::Options& tcp_options(packet::PortId port) const { return tcp_options_[port]; }
   void on_event(Instant now, tcp::Conn& conn);
   void on_opening(Instant now, tcp::Conn& conn, std::uint8_t events);
   Session* make_session(Instant now, tcp::Conn& conn, VirtualServerRuntime& runtime);
@@ -119,6 +143,7 @@ class Proxy {
   void settle(Instant now, Session& s);
   Instant deadline_of(const Session& s) const;
   void on_deadline(Instant now, Session& s);
+  void on_client_closed(Instant now, Session& s);
   void sweep(Instant now);
   void on_member_down(Instant now, Session& s, FlowsOnDown action);
   HttpCounters& http(const Session& s) const { return s.virtual_server->http.of(options_.worker); }
@@ -143,7 +168,9 @@ class Proxy {
   // session_request.cc: client to server
   void run_request(Instant now, Session& s);
   bool read_proxy_header(Instant now, Session& s);
-  void on_request_head(Instant now, Session& s);
+  bool on_request_head(Instant now, Session& s, bool alone);
+  bool write_request(Session& s, const http::Head& head);
+  bool write_held(Session& s);
   void on_client_end(Instant now, Session& s);
   void log_begin(Instant now, Session& s, const http::Head& head);
   bool redirect(Instant now, Session& s, const http::Head& head);
@@ -168,6 +195,7 @@ class Proxy {
   void on_server_closed(Instant now, Session& s);
   void drop_server(Instant now, Session& s, bool abort);
   bool retry(Instant now, Session& s);
+  bool move(Instant now, Session& s);
   void keep_idle(Instant now, Session& s);
   void close_idle(Instant now, IdleServer& idle);
   void on_idle_event(Instant now, IdleServer& idle);
@@ -185,7 +213,8 @@ class Proxy {
   ProxyCounters counters_;
   const HttpProfile default_profile_;
   Network network_;
-  std::vector<tcp::Options> tcp_options_;  // by egress port: its MTU decides
+  std::vector<tcp::Options> client_options_;  // by egress port: its MTU decides
+  std::vector<tcp::Options> server_options_;
   tcp::Stack stack_;
   Slab<Session> sessions_;
   TimerWheel wheel_;

@@ -51,6 +51,9 @@ struct Session : Timer {
   bool server_up : 1 = false;           // the server's handshake is complete
   bool server_reused : 1 = false;       // `server` has served a request before
   bool may_retry : 1 = false;           // `held` may be sent once more when `server` dies without a byte
+  bool may_move : 1 = false;            // it may be sent to another member while no byte of an answer has come
+  bool held_raw : 1 = false;            // `held` is the request as it came; else as it goes out
+  bool reselects : 1 = false;           // the pool's service-down action: then `held` is kept for it
   bool wants_proxy_header : 1 = false;  // the client must begin with one
   bool tunnel : 1 = false;              // no more HTTP: bytes pass both ways
   bool draining : 1 = false;            // the answer was given; what still comes is thrown away

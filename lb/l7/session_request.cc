@@ -18,6 +18,8 @@ void Proxy::run_request(Instant now, Session& s) {
   while (!s.over && !s.draining && !s.tunnel) {
     if (s.exchange) {  // the next request waits for the response to this one
       if (s.request_done || s.server == nullptr || !s.server_up || stack_.send_room(*s.server) == 0) break;
+      // The member takes no more, and may have answered already: what it said is read first, and decides.
+      if (!s.server->can_send()) break;
     }
     tcp::Chunk* const chunk = stack_.peek(client);
     if (chunk == nullptr && !client.fin_received && !more) break;
@@ -41,11 +43,19 @@ void Proxy::run_request(Instant now, Session& s) {
         }
         if (step.consumed == 0) goto out;
         break;
-      case StepKind::head:
+      case StepKind::head: {
         more = true;
-        on_request_head(now, s);
-        stack_.consume(client, step.consumed);
+        // Its packet holds nothing else: it can be kept as it is, should the head have to be written once more.
+        const bool alone =
+            step.in_one_piece && chunk != nullptr && chunk->length == step.consumed && chunk->packet.is_contiguous();
+        if (on_request_head(now, s, alone)) {
+          s.held = stack_.receive(client);
+          s.held_raw = true;
+        } else {
+          stack_.consume(client, step.consumed);
+        }
         break;
+      }
       case StepKind::body:
         if (!pass_body(now, client, *s.server, step)) return abort_client(now, s);
         break;
@@ -101,10 +111,11 @@ bool Proxy::read_proxy_header(Instant now, Session& s) {
 // The client has nothing more to say, between two requests.
 void Proxy::on_client_end(Instant, Session& s) { s.over = true; }
 
-void Proxy::on_request_head(Instant now, Session& s) {
+// True: the packet that the head lies in (`alone`) is to be kept.
+bool Proxy::on_request_head(Instant now, Session& s, bool alone) {
   const http::Head& head = scratch_.head;
   s.exchange = true;
-  s.request_done = s.response_begun = s.interim = s.set_cookie = s.may_retry = false;
+  s.request_done = s.response_begun = s.interim = s.set_cookie = s.may_retry = s.may_move = false;
   s.status = 0;
   s.head_at = now;
   s.active_at = now;
@@ -127,14 +138,32 @@ void Proxy::on_request_head(Instant now, Session& s) {
   if (!s.profile->take_request(now, options_.worker)) {
     http(s).limited.add();
     record(now, s, ErrorSide::policy, 503, 0, "the virtual server's request rate is reached");
-    return answer(now, s, 503);
+    answer(now, s, 503);
+    return false;
   }
-  if (options.redirect.status != 0 && redirect(now, s, head)) return;
+  if (options.redirect.status != 0 && redirect(now, s, head)) return false;
   if (vs == nullptr || !vs->enabled) {
-    return fail(now, s, Failure::no_member, ErrorSide::policy, 0, "the virtual server is gone or disabled");
+    fail(now, s, Failure::no_member, ErrorSide::policy, 0, "the virtual server is gone or disabled");
+    return false;
   }
-  if (!choose_server(now, s, *vs, head)) return;
+  if (!choose_server(now, s, *vs, head)) return false;
+  if (!write_request(s, head)) {
+    refuse_request(now, s, {431, 0, "the head that would go out is too long"});
+    return false;
+  }
+  // Sent once more at most, and only if nothing but this head need be sent.
+  const bool harmless = http::is_idempotent(head.method) && head.body == http::Body::none;
+  s.may_retry = harmless && s.server_reused;
+  s.may_move = harmless;
+  const bool keep = s.may_retry || (s.may_move && s.reselects);
+  if (s.server_up && keep && alone) return true;
+  if (!s.server_up || keep) hold_text(now, s, s.server_up);
+  return false;
+}
 
+// The head as it goes out, into our text. False: it is too long.
+bool Proxy::write_request(Session& s, const http::Head& head) {
+  const HttpOptions& options = s.profile->options;
   http::RequestRewrite rewrite{.options = &options,
                                .client = s.source.address,
                                .destination = s.client->tuple.local,
@@ -142,11 +171,27 @@ void Proxy::on_request_head(Instant now, Session& s) {
                                .pass_upgrade = s.wants_upgrade};
   if (options.cookie.kind != CookiePersistKind::none) rewrite.drop_cookie = cookie_name(s, s.member->pool->name);
   const std::uint32_t written = http::write_request_head(head, rewrite, text_room());
-  if (written == 0) return refuse_request(now, s, {431, 0, "the head that would go out is too long"});
   text_size_ += written;
-  // Sent once more at most, and only if nothing but this head need be sent.
-  s.may_retry = s.server_reused && http::is_idempotent(head.method) && head.body == http::Body::none;
-  if (!s.server_up || s.may_retry) hold_text(now, s, s.server_up);
+  return written != 0;
+}
+
+// Makes of a request that was kept as it came what goes out. False: memory is short.
+bool Proxy::write_held(Session& s) {
+  if (!s.held_raw) return true;
+  http::MessageReader reader(http::MessageReader::Kind::request);
+  const auto bytes = s.held.bytes();
+  const http::Step step =
+      reader.read({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, false, s.profile->options, scratch_);
+  text_size_ = 0;
+  if (step.kind != StepKind::head || !write_request(s, scratch_.head)) return false;
+  const packet::Packet written =
+      packet::from_bytes(context_.pool, {reinterpret_cast<const std::uint8_t*>(text_.get()), text_size_});
+  text_size_ = 0;
+  if (!written) return false;
+  context_.drops.count_generated();
+  drop_held(s);
+  s.held = written;
+  return true;
 }
 
 bool Proxy::redirect(Instant now, Session& s, const http::Head& head) {

@@ -35,6 +35,7 @@ void Proxy::run_response(Instant now, Session& s) {
     Conn& server = *s.server;
     if (stack_.send_room(*s.client) == 0) break;
     tcp::Chunk* const chunk = stack_.peek(server);
+    if (chunk == nullptr && server.state == tcp::State::closed) return on_server_closed(now, s);
     if (chunk == nullptr && !server.fin_received && !more) break;
     if (!s.exchange) {
       if (chunk == nullptr && !server.fin_received) break;
@@ -100,10 +101,15 @@ bool Proxy::on_response_head(Instant now, Session& s) {
   }
   if (head.status < 200 && !tunnel) {  // 100 Continue, 103 Early Hints: on their way at once
     s.interim = true;
+    s.may_retry = s.may_move = false;  // the member has begun to answer
+    if (s.server_up) drop_held(s);
     s.response.start_body(http::Framing::none);
-    if (!s.client_1_0) {
-      text_size_ += http::write_response_head(head, {.options = &options}, text_room());
+    if (s.client_1_0) return true;
+    if (text_size_ > kTextMax / 2 && !flush_text(now, *s.client)) {
+      abort_client(now, s);
+      return false;
     }
+    text_size_ += http::write_response_head(head, {.options = &options}, text_room());
     return true;
   }
   s.status = head.status;

@@ -95,6 +95,7 @@ bool Proxy::choose_server(Instant now, Session& s, const VirtualServer& vs, cons
       (pool == nullptr || s.member->pool.get() != pool->runtime.get() || s.server->state != tcp::State::established)) {
     drop_server(now, s, false);
   }
+  s.reselects = pool != nullptr && pool->spec.service_down == ServiceDownAction::reselect;
   if (s.server != nullptr) {  // one member per client connection
     http(s).server_reuse.add();
     s.server_reused = true;
@@ -152,7 +153,7 @@ bool Proxy::connect(Instant now, Session& s, const VirtualServer& vs) {
   } else if (!choose_source(vs, s, hop.port, key)) {
     why = "no source port is free towards the member";
   } else {
-    s.server = stack_.connect(now, {{key.destination, key.dst_port}, to}, tcp_options(hop.port), &s);
+    s.server = stack_.connect(now, {{key.destination, key.dst_port}, to}, server_options_[hop.port], &s);
     if (s.server == nullptr) why = "no connection is free on this worker";
   }
   if (s.server == nullptr) {
@@ -259,6 +260,7 @@ void Proxy::drop_held(Session& s) {
   if (!s.held) return;
   context_.drops.consume(s.held);
   s.held = {};
+  s.held_raw = false;
 }
 
 void Proxy::on_server_up(Instant now, Session& s) {
@@ -282,7 +284,12 @@ void Proxy::send_held(Instant now, Session& s) {
     }
   }
   if (!s.held) return;
-  const packet::Packet head = std::exchange(s.held, packet::Packet{});
+  packet::Packet head;
+  if (s.may_move && s.reselects) {  // kept for the next member, should this one go down
+    head = packet::copy(s.held, context_.pool);
+    if (head) context_.drops.count_generated();
+  }
+  if (!head) head = std::exchange(s.held, packet::Packet{});
   if (stack_.send(now, *s.server, head)) return;
   context_.drops.consume(head);
   abort_client(now, s);
@@ -295,12 +302,38 @@ bool Proxy::retry(Instant now, Session& s) {
   const VirtualServer* vs = find_virtual_server(s);
   if (vs == nullptr) return false;
   s.may_retry = false;
+  if (!write_held(s)) return false;
   http(s).retries.add();
   MemberRuntime* const member = std::exchange(s.member, nullptr);  // the same member, its connection stays taken
   drop_server(now, s, true);
   s.member = member;
   s.response.expect_response_to(s.method, s.wants_upgrade);
   connect(now, s, *vs);
+  return true;
+}
+
+// The member went down: a request of which it can have done nothing, or that may be done twice, goes to another one.
+bool Proxy::move(Instant now, Session& s) {
+  const bool unsent = !s.server_up;  // its body, too, waits in the client's receive queue
+  if (!s.exchange || !s.held || !(unsent || s.may_move) || !s.response.at_message_start()) return false;
+  const VirtualServer* vs = find_virtual_server(s);
+  if (vs == nullptr || !write_held(s)) return false;
+  const auto is_its = [&](const Pool* pool) { return pool != nullptr && pool->runtime == s.member->pool; };
+  const Pool* pool = is_its(vs->pool) ? vs->pool : nullptr;
+  for (const Pool* other : vs->http_pools) pool = is_its(other) ? other : pool;
+  if (pool == nullptr) return false;
+  const balance::Picked picked = balance::pick(*pool, {now, options_.worker, s.source.address});
+  if (picked.member == nullptr) return false;
+  drop_server(now, s, true);
+  s.member = picked.member->runtime;
+  s.last_member = s.member->id;
+  s.may_retry = false;
+  s.set_cookie = s.profile->options.cookie.kind != CookiePersistKind::none;
+  if (vs->persist == PersistKind::source_address) {
+    context_.persistence->put(now, vs->runtime->id, s.source.address, s.member->id);
+  }
+  s.response.expect_response_to(s.method, s.wants_upgrade);
+  connect(now, s, *vs);  // what fails there has been answered
   return true;
 }
 

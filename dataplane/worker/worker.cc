@@ -23,8 +23,7 @@ using packet::Packet;
 
 namespace {
 
-constexpr Duration kSpin = 30us;  // idle for shorter than this: the next packet is probably on its way
-constexpr Duration kNap = 50us;   // ports without a descriptor: bounds the latency that idling adds
+constexpr Duration kNap = 50us;  // ports without a descriptor: bounds the latency that idling adds
 constexpr Duration kSleepMax = 20ms;
 constexpr Duration kErrorNap = 1ms;  // a descriptor that reports an error at once must not make us spin
 
@@ -153,33 +152,38 @@ Status Worker::prepare_thread() {
 }
 
 void Worker::run() {
-  cycles_at_ = rte_rdtsc();
+  meter_.start(rte_rdtsc());
   while (!stop_.load(std::memory_order_relaxed)) {
     const Instant now = monotonic_now();
     const bool busy = duty_cycle(now);
-    account(busy);
+    meter_.turn_ended(rte_rdtsc(), busy);
     if (busy) {
-      idle_since_ = kInstantMax;
+      note_work(now);
     } else {
       idle(now);
+      meter_.pause_ended(rte_rdtsc());
     }
   }
   shut_down();
 }
 
-void Worker::account(bool busy) {
-  const std::uint64_t cycles = rte_rdtsc();
-  (busy ? busy_cycles_ : idle_cycles_).add(cycles - cycles_at_);
-  cycles_at_ = cycles;
-  turns_.add();
-  if (busy) busy_turns_.add();
+void Worker::note_work(Instant now) {
+  if (slept_) {
+    spin_.slept(now - last_work_);
+  } else if (idle_since_ != kInstantMax) {
+    spin_.paid(now - idle_since_);
+  }
+  slept_ = false;
+  idle_since_ = kInstantMax;
+  last_work_ = now;
 }
 
 void Worker::idle(Instant now) {
   if (idle_since_ == kInstantMax) idle_since_ = now;
-  if (busy_poll_ || now - idle_since_ < kSpin) {
+  if (busy_poll_ || now - idle_since_ < spin_.duration()) {
     rte_pause();
   } else {
+    spin_.in_vain();
     sleep(now);
   }
 }
@@ -211,7 +215,8 @@ void Worker::sleep(Instant now) {
     }
   }
   doorbell_.disarm();
-  idle_since_ = kInstantMax;  // spin again after each sleep: what woke us seldom comes alone
+  slept_ = true;
+  idle_since_ = kInstantMax;
 }
 
 // ---- stopping ------------------------------------------------------------------------------------------------------
@@ -251,10 +256,10 @@ WorkerStatistics Worker::statistics(std::size_t ports) const {
   WorkerStatistics out;
   out.index = index_;
   out.core = core_;
-  out.turns = turns_.get();
-  out.busy_turns = busy_turns_.get();
-  out.busy_cycles = busy_cycles_.get();
-  out.idle_cycles = idle_cycles_.get();
+  out.turns = meter_.turns();
+  out.busy_turns = meter_.busy_turns();
+  out.busy_cycles = meter_.busy_cycles();
+  out.idle_cycles = meter_.idle_cycles();
   out.sleeps = sleeps_.get();
   out.tasks = tasks_.get();
   out.handover_in = handover_.in();

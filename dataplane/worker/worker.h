@@ -1,8 +1,8 @@
 // Worker: one pinned thread that takes turns: mailbox, receive, timers, transmit; and sleeps when there is nothing.
 //
 // Nothing a worker owns is touched by another thread while it runs, but for counters (read) and the rings made for it.
-// Idle back-off: spin for kSpin, then sleep in poll(2) on the queues' descriptors and the doorbell until the next
-// timer; queues without a descriptor make it nap instead. --busy-poll turns sleeping off.
+// Idle back-off: spin for as long as that pays (SpinBudget), then sleep in poll(2) on the queues' descriptors and the
+// doorbell until the next timer; queues without a descriptor make it nap instead. --busy-poll turns sleeping off.
 //
 // Called by: worker/engine; tests/sim calls duty_cycle() itself. Runs on: its own thread. Follows: design.md, "Workers"
 // Tested by: tests/dataplane/worker/*
@@ -17,10 +17,12 @@
 
 #include "dataplane/base/result.h"
 #include "dataplane/packet/sink.h"
+#include "dataplane/worker/busy_meter.h"
 #include "dataplane/worker/doorbell.h"
 #include "dataplane/worker/engine.h"
 #include "dataplane/worker/handover_rings.h"
 #include "dataplane/worker/mailbox.h"
+#include "dataplane/worker/spin_budget.h"
 #include "dataplane/worker/transmitter.h"
 
 namespace sluice::worker {
@@ -70,7 +72,7 @@ class Worker {
   bool take_handover(Instant now);
   bool receive(const RxQueue& rx, Instant now);
   void check_capture();
-  void account(bool busy);
+  void note_work(Instant now);
   void idle(Instant now);
   bool may_sleep();
   void sleep(Instant now);
@@ -91,13 +93,16 @@ class Worker {
   std::vector<pollfd> poll_fds_;  // the doorbell first
   bool naps_ = false;             // some queue has no descriptor to sleep on
   Instant idle_since_ = kInstantMax;
+  Instant last_work_{};
+  bool slept_ = false;  // since then
   port::Capture* capture_ = nullptr;
-  std::uint64_t cycles_at_ = 0;
 
   std::atomic<port::Capture*> capture_wanted_{nullptr};
   std::atomic<port::Capture*> capture_seen_{nullptr};
   std::atomic<bool> stop_{false};
-  Counter turns_, busy_turns_, busy_cycles_, idle_cycles_, sleeps_, tasks_;
+  BusyMeter meter_;
+  SpinBudget spin_;
+  Counter sleeps_, tasks_;
   std::thread thread_;
 };
 

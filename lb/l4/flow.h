@@ -38,6 +38,7 @@ struct alignas(64) L4Flow : flow::Entry {
   static constexpr std::uint8_t kFin[2] = {1, 2};    // this side has sent its FIN
   static constexpr std::uint8_t kScale[2] = {4, 8};  // this side's SYN offered window scale
   static constexpr std::uint8_t kSilenced = 16;      // its member is down and its packets are dropped
+  static constexpr std::uint8_t kLingers = 32;       // it is over (TIME_WAIT) and counts as a connection of nobody
 
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
   bool is_tcp() const { return state <= FlowState::time_wait; }

@@ -27,11 +27,28 @@ void L4::set_snapshot(Instant, const Snapshot* snapshot) {
 void L4::end(L4Flow& flow) {
   VirtualServerRuntime* const virtual_server = flow.virtual_server;
   MemberRuntime* const member = flow.member;
+  const bool lingered = flow.has(L4Flow::kLingers);
   table_.erase(flow);
-  virtual_server->connections.release();
-  member->release();
+  if (lingered) {
+    virtual_server->lingering.fetch_sub(1, std::memory_order_release);
+    member->lingering.fetch_sub(1, std::memory_order_release);
+  } else {
+    virtual_server->connections.release();
+    member->release();
+  }
   context_.counters.flows_ended.add();
   context_.counters.flows_open.set(table_.size());
+}
+
+// Both ends have said all: for limits and balancing the connection is over. The flow stays for what is under way still
+// (a last ACK that was lost), and takes nothing from a client that connects again and again.
+void L4::linger(L4Flow& flow) {
+  if (flow.has(L4Flow::kLingers)) return;
+  flow.flags |= L4Flow::kLingers;
+  flow.virtual_server->lingering.fetch_add(1, std::memory_order_relaxed);
+  flow.member->lingering.fetch_add(1, std::memory_order_relaxed);
+  flow.virtual_server->connections.release();
+  flow.member->release();
 }
 
 void L4::update_udp(L4Flow& flow, Direction d) {
@@ -69,6 +86,7 @@ bool L4::track(Instant now, packet::Packet packet, const wire::Layers& layers, L
   }
   if (flow.state != before) [[unlikely]] {
     if (flow.state == FlowState::established) table_.establish(flow);
+    if (flow.state == FlowState::time_wait) linger(flow);
     if (flow.state != FlowState::syn_received) table_.reschedule(flow, now + idle_timeout(flow));
   }
   return true;

@@ -9,7 +9,7 @@ void L4::sweep(Instant now) {
   for (std::uint32_t n = 0; n < kSweepMax && sweep_left_ > 0; ++n, --sweep_left_) {
     L4Flow* flow = table_.at(sweep_at_);
     sweep_at_ = sweep_at_ + 1 < table_.capacity() ? sweep_at_ + 1 : 0;
-    if (flow == nullptr || flow->has(L4Flow::kSilenced)) continue;
+    if (flow == nullptr || flow->has(L4Flow::kSilenced) || flow->has(L4Flow::kLingers)) continue;
     const FlowsOnDown action = flow->member->flows_on_down.load(std::memory_order_acquire);
     if (action != FlowsOnDown::keep) on_member_down(now, *flow, action);
   }

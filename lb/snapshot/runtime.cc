@@ -66,15 +66,18 @@ std::size_t Registry::collect() {
   const auto unused = [](const auto& entry) {
     return entry.second.use_count() == 1 && entry.second->connections.current() == 0;
   };
-  const auto unused_member = [&](const auto& entry) { return unused(entry) && entry.second->idle_conns == 0; };
+  const auto unused_member = [&](const auto& entry) {
+    return unused(entry) && entry.second->idle_conns == 0 && entry.second->lingering == 0;
+  };
   for (const auto& entry : members_) {
     if (unused_member(entry)) entry.second->pool->retired += entry.second->traffic.sum();
   }
   std::size_t freed = std::erase_if(members_, unused_member);
   freed += std::erase_if(pools_, unused);
   freed += std::erase_if(nodes_, unused);
-  freed +=
-      std::erase_if(virtual_servers_, [&](const auto& entry) { return unused(entry) && entry.second->half_open == 0; });
+  freed += std::erase_if(virtual_servers_, [&](const auto& entry) {
+    return unused(entry) && entry.second->half_open == 0 && entry.second->lingering == 0;
+  });
   freed += std::erase_if(retained_, [](const auto& kept) { return kept.use_count() == 1 && kept->users == 0; });
   return freed;
 }

@@ -185,6 +185,8 @@ struct Retained : std::enable_shared_from_this<Retained> {
 
 struct VirtualServerRuntime {
   VirtualServerRuntime(std::uint32_t i, std::string n, unsigned workers)
+  // L4 flows in TIME_WAIT: likewise.
+  std::atomic<std::uint32_t> lingering{0};
       : id(i), name(std::move(n)), traffic(workers), http(workers) {}
   const std::uint32_t id;  // never used again
   const std::string name;
@@ -226,6 +228,8 @@ class Registry {
     std::string pool;
     Ipv4Endpoint endpoint;
     friend auto operator<=>(const MemberKey&, const MemberKey&) = default;
+  // L4 flows in TIME_WAIT: they use it too, and are no connections any more.
+  std::atomic<std::uint32_t> lingering{0};
   };
   unsigned workers_;
   std::uint32_t next_id_ = 1;

@@ -51,6 +51,55 @@ TEST_F(FlowsTest, ClosingAndClosedConnectionsGoSooner) {
   EXPECT_NEAR(to_seconds(life()), 2.5, 0.6);
 }
 
+// What is over must not keep others from connecting: with short connections most flows are in TIME_WAIT.
+TEST_F(FlowsTest, AClosedConnectionCountsNoMore) {
+  VirtualServerSpec server = server_spec("web", "172.16.40.80:80", "web");
+  PoolSpec pool = pool_of("web", {"10.244.0.76:80"});
+  server.connection_limit = pool.members[0].connection_limit = 1;
+  world.install({server}, {pool});
+  MemberRuntime& member = world.member_runtime(0, 0);
+  VirtualServerRuntime& runtime = *world.datapath().snapshot()->virtual_servers()[0].runtime;
+  world.establish();
+  world.send(segment(kFin | kAck, 1001, 5001));
+  world.send(world.member(40000).flags(kFin | kAck).seq(5001, 1002));
+  EXPECT_EQ(member.connections.current(), 1u);
+  world.send(segment(kAck, 1002, 5002));
+  ASSERT_EQ(world.flows()[0].state, FlowState::time_wait);
+  EXPECT_EQ(member.connections.current(), 0u);
+  EXPECT_EQ(member.pool->connections.current(), 0u);
+  EXPECT_EQ(member.node->connections.current(), 0u);
+  EXPECT_EQ(runtime.connections.current(), 0u);
+  EXPECT_EQ(member.lingering, 1u);
+  EXPECT_EQ(runtime.lingering, 1u);
+
+  // The limit of one has room for the next one; the last ACK is still repeated to the member.
+  world.establish(40001);
+  EXPECT_EQ(member.connections.current(), 1u);
+  EXPECT_EQ(world.send(segment(kAck, 1002, 5002)), "int: 172.16.40.202:40000 > 10.244.0.76:80 tcp A ttl 63 len 0");
+  EXPECT_EQ(world.flows().size(), 2u);
+  world.advance(3s);
+  EXPECT_EQ(world.flows().size(), 1u);
+  EXPECT_EQ(member.lingering, 0u);
+  EXPECT_EQ(runtime.lingering, 0u);
+  EXPECT_EQ(member.connections.current(), 1u);
+}
+
+// Its member gone from the configuration, a flow in TIME_WAIT still has what it points to.
+TEST_F(FlowsTest, AClosedConnectionKeepsItsMemberUntilItGoes) {
+  world.establish();
+  world.send(segment(kFin | kAck, 1001, 5001));
+  world.send(world.member(40000).flags(kFin | kAck).seq(5001, 1002));
+  world.send(segment(kAck, 1002, 5002));
+  world.install({}, {});
+  const std::size_t kept = world.registry().size();
+  world.registry().collect();
+  EXPECT_GE(world.registry().size(), 3u) << kept;
+  EXPECT_EQ(world.flows()[0].member.text(), "10.244.0.76:80");
+  world.advance(3s);
+  world.registry().collect();
+  EXPECT_EQ(world.registry().size(), 0u);
+}
+
 TEST_F(FlowsTest, UdpFlowsGoAfterAMinute) {
   world.send(Frame().ip("172.16.40.10", "172.16.40.80").udp(40000, 53));
   EXPECT_NEAR(to_seconds(life()), 60.5, 0.6);

@@ -61,7 +61,7 @@ TEST(PropertiesTest, RandomTrafficLeavesNothingBehind) {
     storm(world, seed, 4000);
     // Exactly the flows that are open are counted, and none once they have aged.
     std::map<std::string, std::uint32_t> open;
-    for (const FlowView& flow : world.flows()) ++open[flow.member.text()];
+    for (const FlowView& flow : world.flows()) open[flow.member.text()] += flow.state != FlowState::time_wait;
     for (const auto& pool : world.snapshot().pools()) {
       for (const Member& member : pool->members) {
         EXPECT_EQ(member.runtime->connections.current(), open[member.endpoint.text()]);
@@ -72,10 +72,14 @@ TEST(PropertiesTest, RandomTrafficLeavesNothingBehind) {
     EXPECT_EQ(world.packets_in_use(), 0u);
     for (const auto& pool : world.snapshot().pools()) {
       EXPECT_EQ(pool->runtime->connections.current(), 0u);
-      for (const Member& member : pool->members) EXPECT_EQ(member.runtime->connections.current(), 0u);
+      for (const Member& member : pool->members) {
+        EXPECT_EQ(member.runtime->connections.current(), 0u);
+        EXPECT_EQ(member.runtime->lingering, 0u);
+      }
     }
     for (const VirtualServer& server : world.snapshot().virtual_servers()) {
       EXPECT_EQ(server.runtime->connections.current(), 0u);
+      EXPECT_EQ(server.runtime->lingering, 0u);
     }
   }
 }

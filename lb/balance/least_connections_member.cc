@@ -1,5 +1,5 @@
 // least-connections-member: fewest open connections.
-#include "lb/balance/load_scan.h"
+#include "lb/balance/least_connections.h"
 
 namespace sluice::lb::balance {
 namespace {
@@ -7,11 +7,11 @@ namespace {
 float weight(const Member&) { return 1.0f; }
 
 std::unique_ptr<BalanceState> make_state(const Pool& pool, const Tier& tier, unsigned workers) {
-  return std::make_unique<LoadScan>(pool, tier, workers, weight);
+  return std::make_unique<LeastConnections>(pool, tier, workers, weight);
 }
 
 const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& request) {
-  return static_cast<LoadScan&>(*tier.balance_state).pick(pool, request);
+  return static_cast<LeastConnections&>(*tier.balance_state).pick(pool, request);
 }
 
 }  // namespace

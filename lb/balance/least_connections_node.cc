@@ -1,47 +1,126 @@
 // least-connections-node: the member whose address has the fewest open connections over all pools.
 //
-// Pointers to the nodes' counts stand side by side; ties rotate. Members of one node are taken in turn.
+// The nodes' counts stand in the registry's LoadTable. Members of one node are taken in turn; a node is passed over
+// only while all its members are at their limit.
+#include <algorithm>
 #include <limits>
 
-#include "lb/balance/state.h"
+#include "lb/balance/load_scan.h"
 
 namespace sluice::lb::balance {
 namespace {
 
-struct NodeState : BalanceState {
-  mutable PerWorker<std::uint32_t> next;
-  bool ramps = false;  // some member was ramping when this was made
+// A node's members in this tier: indexes into Pool::members.
+struct NodeMembers {
+  std::vector<std::uint32_t> members;
+  bool ramps = false;  // some of them ramps up, or did when this was made
+};
+
+// What a worker remembers: whose turn it is on each node, and how many turns there were.
+struct Turns {
+  std::vector<std::uint32_t> next;  // by node
+  std::uint32_t count = 0;
+};
+
+struct NodeState final : BalanceState {
+  NodeState(LoadTable& loads, unsigned workers) : scan(loads, workers), ramps(workers), turns(workers) {}
+  LoadScan scan;
+  RampClock ramps;
+  std::vector<NodeMembers> nodes;
+  std::vector<std::uint32_t> node_of_slot;  // indexes into nodes
+  PerWorker<Turns> turns;
 };
 
 std::unique_ptr<BalanceState> make_state(const Pool& pool, const Tier& tier, unsigned workers) {
-  auto state = std::make_unique<NodeState>();
-  state->next.resize(workers);
-  for (const std::uint32_t i : tier.members) state->ramps |= pool.members[i].ramp_end != Instant::min();
+  auto state = std::make_unique<NodeState>(*pool.members[tier.members.front()].runtime->node->loads, workers);
+  for (const std::uint32_t i : tier.members) {
+    const Member& member = pool.members[i];
+    const std::uint32_t slot = member.runtime->node->slot;
+    if (slot >= state->node_of_slot.size()) state->node_of_slot.resize(slot + 1, kNoMember);
+    std::uint32_t& node = state->node_of_slot[slot];
+    if (node == kNoMember) {
+      node = static_cast<std::uint32_t>(state->nodes.size());
+      state->nodes.emplace_back();
+      state->scan.add(slot, 1.0f, 0);
+    }
+    state->nodes[node].members.push_back(i);
+    if (member.ramp_end != Instant::min()) {
+      state->nodes[node].ramps = true;
+      state->ramps.until(member.ramp_end);
+    }
+  }
+  for (auto& turns : state->turns) turns.value.next.assign(state->nodes.size(), 0);
   return state;
 }
 
-const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& request) {
-  const NodeState& state = static_cast<NodeState&>(*tier.balance_state);
-  std::uint32_t& next = state.next[request.worker].value;
-  const auto count = static_cast<std::uint32_t>(tier.members.size());
+// A node has the share of the member that is farthest up.
+void set_ramps(NodeState& state, const Pool& pool, const PickRequest& request) {
+  for (const NodeMembers& node : state.nodes) {
+    if (!node.ramps) continue;
+    float most = 0;
+    for (const std::uint32_t i : node.members) most = std::max(most, ramp_fraction(pool.members[i], request.now));
+    state.scan.set_weight(request.worker, pool.members[node.members.front()].runtime->node->slot, 1.0f / most);
+  }
+}
+
+bool has_room(const Member& member) {
+  return member.connection_limit == 0 || member.runtime->connections.current() < member.connection_limit;
+}
+
+// The next of a node's members that has room; null: none has.
+const Member* member_in_turn(const NodeMembers& node, Turns& turns, std::uint32_t& next, const Pool& pool,
+                             Instant now) {
+  const auto count = static_cast<std::uint32_t>(node.members.size());
+  for (const bool ramp : {count > 1, false}) {
+    for (std::uint32_t tries = 0; tries < count; ++tries) {
+      const Member& member = pool.members[node.members[next]];
+      next = next + 1 < count ? next + 1 : 0;
+      if (ramp && !takes_turn(member, now, ++turns.count)) continue;
+      if (has_room(member)) return &member;
+    }
+    if (!ramp) break;
+  }
+  return nullptr;
+}
+
+// Some node's members are all at their limit: every member is looked at.
+const Member* pick_with_room(const Pool& pool, const Tier& tier, Instant now) {
   for (;;) {
     const Member* best = nullptr;
     float best_score = std::numeric_limits<float>::max();
-    std::uint32_t best_at = 0;
-    for (std::uint32_t step = 0, at = next; step < count; ++step, at = at + 1 < count ? at + 1 : 0) {
-      const Member& member = pool.members[tier.members[at]];
-      auto score = static_cast<float>(member.runtime->node->connections.current() + 1);
-      if (state.ramps) score /= ramp_fraction(member, request.now);
-      if (score >= best_score) continue;
-      if (member.connection_limit != 0 && member.runtime->connections.current() >= member.connection_limit) continue;
+    for (const std::uint32_t i : tier.members) {
+      const Member& member = pool.members[i];
+      const auto open = static_cast<float>(member.runtime->node->connections.current() + 1);
+      const float score = open / ramp_fraction(member, now);
+      if (score >= best_score || !has_room(member)) continue;
       best = &member;
       best_score = score;
-      best_at = at;
     }
-    if (best == nullptr) return nullptr;
-    if (!best->runtime->acquire(best->connection_limit)) continue;  // another worker was faster
-    next = best_at + 1 < count ? best_at + 1 : 0;
-    return best;
+    if (best == nullptr || best->runtime->acquire(best->connection_limit)) return best;
+  }
+}
+
+const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& request) {
+  NodeState& state = static_cast<NodeState&>(*tier.balance_state);
+  if (state.ramps.is_due(request.worker, request.now)) [[unlikely]]
+    set_ramps(state, pool, request);
+  Turns& turns = state.turns[request.worker].value;
+  for (;;) {
+    const LoadScan::Found found = state.scan.search(request.worker);
+    if (found.slot == LoadScan::kNoSlot) return nullptr;
+    const std::uint32_t node = state.node_of_slot[found.slot];
+    const Member* member = member_in_turn(state.nodes[node], turns, turns.next[node], pool, request.now);
+    if (member == nullptr) return pick_with_room(pool, tier, request.now);
+    MemberRuntime& runtime = *member->runtime;
+    std::uint32_t expected = found.count;
+    if (!runtime.node->connections.acquire_from(expected)) continue;  // another worker was faster
+    if (!runtime.connections.acquire(member->connection_limit)) {
+      runtime.node->connections.cancel();
+      continue;
+    }
+    runtime.pool->connections.acquire(0);
+    state.scan.took(request.worker, found.slot);
+    return member;
   }
 }
 

@@ -20,6 +20,19 @@ constexpr auto kLater = [](const Turn& a, const Turn& b) {
 };
 constexpr std::uint64_t kPeriod = std::uint64_t{1} << 32;
 
+// The first one's deadline was moved: it sinks to its place. One way down, where std's pop and push take two.
+void sink_first(std::vector<Turn>& heap) {
+  const Turn turn = heap.front();
+  std::size_t at = 0;
+  for (std::size_t child = 1; child < heap.size(); child = at * 2 + 1) {
+    if (child + 1 < heap.size() && kLater(heap[child], heap[child + 1])) ++child;
+    if (!kLater(turn, heap[child])) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = turn;
+}
+
 struct Schedule {
   std::vector<Turn> heap;
   std::uint32_t turn = 0;
@@ -44,11 +57,10 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
   for (const bool ramp : {true, false}) {
     bool passed_up = false;
     for (std::size_t tries = 0; tries < schedule.heap.size(); ++tries) {
-      std::ranges::pop_heap(schedule.heap, kLater);
-      Turn& turn = schedule.heap.back();
+      Turn& turn = schedule.heap.front();
       const Member& member = pool.members[turn.member];
       turn.deadline += kPeriod / member.ratio;  // overflows after 2^32 periods
-      std::ranges::push_heap(schedule.heap, kLater);
+      sink_first(schedule.heap);
       if (ramp && !takes_turn(member, request.now, ++schedule.turn)) {
         passed_up = true;
       } else if (member.runtime->acquire(member.connection_limit)) {

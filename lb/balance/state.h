@@ -3,6 +3,7 @@
 // Called by: lb/balance. Runs on: workers. Tested by: tests/lb/balance/slow_ramp_test.cc
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,5 +34,27 @@ inline bool takes_turn(const Member& member, Instant now, std::uint32_t turn) {
   const auto spread = static_cast<float>(turn * 0x9e3779b9u) * 0x1p-32f;
   return spread < ramp_fraction(member, now);
 }
+
+// When a worker is to look at the ramps again: every 50 ms until the last one has ended, and once then.
+class RampClock {
+ public:
+  explicit RampClock(unsigned workers) : next_(workers) {}
+  void until(Instant end) { end_ = std::max(end_, end); }
+  bool is_due(unsigned worker, Instant now) {
+    Instant& next = next_[worker].value.at;
+    if (end_ == Instant::min() || now < next) [[likely]]
+      return false;
+    next = now >= end_ ? kInstantMax : now + kStep;
+    return true;
+  }
+
+ private:
+  static constexpr Duration kStep = 50ms;
+  struct Next {
+    Instant at{Instant::min()};
+  };
+  Instant end_{Instant::min()};
+  PerWorker<Next> next_;
+};
 
 }  // namespace sluice::lb::balance

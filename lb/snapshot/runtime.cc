@@ -26,6 +26,7 @@ std::uint32_t LoadTable::allocate() {
   if (block == blocks_.size()) {
     blocks_.push_back(std::make_unique<Block>());
     used_.push_back(0);
+    if (block % kLine == 0) ended_.push_back(std::make_unique<Ended>());
   }
   const auto bit = static_cast<std::uint32_t>(std::countr_one(used_[block]));
   used_[block] |= std::uint64_t{1} << bit;
@@ -48,7 +49,7 @@ std::shared_ptr<PoolRuntime> Registry::pool(const std::string& name) {
 
 std::shared_ptr<NodeRuntime> Registry::node(Ipv4Address address) {
   auto& slot = nodes_[address];
-  if (!slot) slot = std::make_shared<NodeRuntime>(address);
+  if (!slot) slot = std::make_shared<NodeRuntime>(address, node_loads_);
   return slot;
 }
 

@@ -48,20 +48,53 @@ class TrafficTable {
   std::vector<TrafficCounters> counters_;
 };
 
+// The counts of open connections of a pool's members (or of all nodes), side by side: 16 to a cache line. Beside them,
+// per block of 64, how many connections ended there: whoever remembers the least of a block need not look again while
+// that stands still (lb/balance/load_scan.h). Slots are given out and taken back by the control thread; references to
+// counts stay good.
+class LoadTable {
+ public:
+  static constexpr std::uint32_t kBlock = 64;
+  static constexpr std::uint32_t kLine = 16;  // blocks whose Ended stand together
+  struct alignas(64) Block {
+    std::array<std::atomic<std::uint32_t>, kBlock> counts{};
+  };
+  struct alignas(64) Ended {
+    std::array<std::atomic<std::uint32_t>, kLine> blocks{};
+  };
+
+  std::uint32_t allocate();  // the lowest free slot
+  void release(std::uint32_t slot);
+  std::atomic<std::uint32_t>& count(std::uint32_t slot) { return blocks_[slot / kBlock]->counts[slot % kBlock]; }
+  Block& block(std::uint32_t number) { return *blocks_[number]; }
+  Ended& ended(std::uint32_t block) { return *ended_[block / kLine]; }
+
+ private:
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::unique_ptr<Ended>> ended_;
+  std::vector<std::uint64_t> used_;  // a bit per slot, a word per block
+};
+
 // Open connections now, most ever, and all there were; exact over all workers, changed by any of them.
 class ConnectionCount {
  public:
   ConnectionCount() : current_(own_) {}
-  // Counts in `current`, which outlives it.
-  explicit ConnectionCount(std::atomic<std::uint32_t>& current) : current_(current) {}
+  // Counts in a slot of `loads`, which outlives it.
+  ConnectionCount(LoadTable& loads, std::uint32_t slot)
+      : current_(loads.count(slot)),
+        ended_(&loads.ended(slot / LoadTable::kBlock).blocks[slot / LoadTable::kBlock % LoadTable::kLine]) {}
   ConnectionCount(const ConnectionCount&) = delete;
   ConnectionCount& operator=(const ConnectionCount&) = delete;
 
   // Takes one unless `limit` (0: none) are open; false then.
   bool acquire(std::uint32_t limit) {
+    if (limit == 0) {
+      count(current_.fetch_add(1, std::memory_order_acq_rel) + 1);
+      return true;
+    }
     std::uint32_t seen = current_.load(std::memory_order_relaxed);
     do {
-      if (limit != 0 && seen >= limit) return false;
+      if (seen >= limit) return false;
     } while (!current_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_relaxed));
     count(seen + 1);
     return true;
@@ -75,7 +108,17 @@ class ConnectionCount {
     count(expected + 1);
     return true;
   }
-  void release() { current_.fetch_sub(1, std::memory_order_acq_rel); }
+  void release() {
+    // The object may go with its last connection: what is needed behind it is read first.
+    std::atomic<std::uint32_t>* const ended = ended_;
+    current_.fetch_sub(1, std::memory_order_acq_rel);
+    if (ended != nullptr) ended->fetch_add(1, std::memory_order_release);
+  }
+  // Takes an acquire() back as if it had not been.
+  void cancel() {
+    total_.fetch_sub(1, std::memory_order_relaxed);
+    release();
+  }
   std::uint32_t current() const { return current_.load(std::memory_order_acquire); }
   std::uint32_t max() const { return max_.load(std::memory_order_relaxed); }
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
@@ -88,6 +131,7 @@ class ConnectionCount {
     }
   }
   std::atomic<std::uint32_t>& current_;
+  std::atomic<std::uint32_t>* ended_ = nullptr;
   std::atomic<std::uint32_t> own_{0};
   std::atomic<std::uint32_t> max_{0};
   std::atomic<std::uint64_t> total_{0};
@@ -95,28 +139,15 @@ class ConnectionCount {
 
 // One address over all pools.
 struct NodeRuntime {
-  explicit NodeRuntime(Ipv4Address a) : address(a) {}
+  NodeRuntime(Ipv4Address a, std::shared_ptr<LoadTable> table)
+      : address(a), loads(std::move(table)), slot(loads->allocate()), connections(*loads, slot) {}
+  ~NodeRuntime() { loads->release(slot); }
+  NodeRuntime(const NodeRuntime&) = delete;
+  NodeRuntime& operator=(const NodeRuntime&) = delete;
   const Ipv4Address address;
+  const std::shared_ptr<LoadTable> loads;  // of all nodes
+  const std::uint32_t slot;                // in it
   ConnectionCount connections;
-};
-
-// The counts of open connections of a pool's members, side by side so that a scan reads 16 in a cache line.
-// Slots are given out and taken back by the control thread.
-class LoadTable {
- public:
-  static constexpr std::uint32_t kBlock = 64;
-  struct alignas(64) Block {
-    std::array<std::atomic<std::uint32_t>, kBlock> counts{};
-  };
-
-  std::uint32_t allocate();  // the lowest free slot
-  void release(std::uint32_t slot);
-  std::atomic<std::uint32_t>& count(std::uint32_t slot) { return blocks_[slot / kBlock]->counts[slot % kBlock]; }
-  Block& block(std::uint32_t number) { return *blocks_[number]; }
-
- private:
-  std::vector<std::unique_ptr<Block>> blocks_;
-  std::vector<std::uint64_t> used_;  // a bit per slot, a word per block
 };
 
 struct PoolRuntime {
@@ -138,7 +169,7 @@ struct MemberRuntime {
         pool(std::move(p)),
         node(std::move(n)),
         slot(pool->loads.allocate()),
-        connections(pool->loads.count(slot)),
+        connections(pool->loads, slot),
         traffic(workers) {}
   ~MemberRuntime() { pool->loads.release(slot); }
   MemberRuntime(const MemberRuntime&) = delete;
@@ -154,6 +185,8 @@ struct MemberRuntime {
   std::atomic<FlowsOnDown> flows_on_down{FlowsOnDown::keep};
   // Open server-side conns that wait for a request (OneConnect): they use the object, but are no connections of its.
   std::atomic<std::uint32_t> idle_conns{0};
+  // L4 flows in TIME_WAIT: likewise.
+  std::atomic<std::uint32_t> lingering{0};
 
   // Takes one connection of member, node and pool; false (and nothing taken) at `limit` (0: none).
   bool acquire(std::uint32_t limit) {
@@ -161,11 +194,14 @@ struct MemberRuntime {
     acquire_parents();
     return true;
   }
-  // What every acquire() ends with. The last touch: with the last connection the object may go.
+  // What every acquire() ends with. With its last connection the object may go, and node and pool with theirs: the
+  // pool, whose table has our count, comes last.
   void release() {
-    pool->connections.release();
-    node->connections.release();
+    NodeRuntime& our_node = *node;
+    PoolRuntime& our_pool = *pool;
     connections.release();
+    our_node.connections.release();
+    our_pool.connections.release();
   }
   void acquire_parents() {
     node->connections.acquire(0);
@@ -185,8 +221,6 @@ struct Retained : std::enable_shared_from_this<Retained> {
 
 struct VirtualServerRuntime {
   VirtualServerRuntime(std::uint32_t i, std::string n, unsigned workers)
-  // L4 flows in TIME_WAIT: likewise.
-  std::atomic<std::uint32_t> lingering{0};
       : id(i), name(std::move(n)), traffic(workers), http(workers) {}
   const std::uint32_t id;  // never used again
   const std::string name;
@@ -194,6 +228,8 @@ struct VirtualServerRuntime {
   TrafficTable traffic;
   // Client-side handshakes of mode http that are not complete: they use the object, but are no connections yet.
   std::atomic<std::uint32_t> half_open{0};
+  // L4 flows in TIME_WAIT: they use it too, and are no connections any more.
+  std::atomic<std::uint32_t> lingering{0};
   HttpTable http;
 
   // The timeouts of today's configuration, for flows of any age.
@@ -228,14 +264,13 @@ class Registry {
     std::string pool;
     Ipv4Endpoint endpoint;
     friend auto operator<=>(const MemberKey&, const MemberKey&) = default;
-  // L4 flows in TIME_WAIT: they use it too, and are no connections any more.
-  std::atomic<std::uint32_t> lingering{0};
   };
   unsigned workers_;
   std::uint32_t next_id_ = 1;
   std::map<std::string, std::shared_ptr<VirtualServerRuntime>> virtual_servers_;
   std::vector<std::shared_ptr<const Retained>> retained_;
   std::map<std::string, std::shared_ptr<PoolRuntime>> pools_;
+  std::shared_ptr<LoadTable> node_loads_ = std::make_shared<LoadTable>();
   std::map<Ipv4Address, std::shared_ptr<NodeRuntime>> nodes_;
   std::map<MemberKey, std::shared_ptr<MemberRuntime>> members_;
 };

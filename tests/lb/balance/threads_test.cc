@@ -24,9 +24,11 @@ void open_from_all(const Pool& pool, unsigned workers, unsigned each) {
 }
 
 TEST(BalanceThreadsTest, LeastConnectionsStaysWithinOneOverAllWorkers) {
-  for (const std::uint32_t members : {2u, 7u, 100u}) {
+  for (const auto& [balance, members] :
+       {std::pair{Balance::least_connections_member, 2u}, std::pair{Balance::least_connections_member, 7u},
+        std::pair{Balance::least_connections_member, 100u}, std::pair{Balance::least_connections_node, 100u}}) {
     PoolBench bench(3);
-    const Pool& pool = bench.build(pool_spec(Balance::least_connections_member, members));
+    const Pool& pool = bench.build(pool_spec(balance, members));
     for (int round = 1; round <= 5; ++round) {
       open_from_all(pool, 3, 331);
       std::uint32_t least = 0xffffffff, most = 0, sum = 0;

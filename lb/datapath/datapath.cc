@@ -8,7 +8,7 @@
 //   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow; mode http -> L7: a new client
 //   6  TCP, UDP to a port of another worker-> handed over
 //   7  ICMP echo to one of our addresses   -> answered here, if that address does
-//   8  ICMP error about a flow             -> translated, passed on to the other side
+//   8  ICMP error about a flow             -> translated, passed on to the other side, by the worker that owns it
 //   9  anything else to a self IP          -> host port, the kernel's side
 //  10  to a virtual address                -> refused: RST, port unreachable, protocol unreachable
 //  11  from the host port to elsewhere     -> routed, TTL untouched
@@ -78,28 +78,28 @@ void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Ori
     counters.host_packets_in.add();
   switch (s.layers.kind) {
     case PacketKind::tcp:
-      if (tcp::Conn* conn = proxy->find(s.layers)) {
-        if (proxy->input(now, packet, s.layers, *conn)) return;
-        return without_flow(now, packet, s.layers, origin);
-      }
-      [[fallthrough]];
     case PacketKind::udp:
       if (const auto hit = l4->table().find(s.key, s.hash)) return l4->forward(now, packet, s.layers, hit);
-      return without_flow(now, packet, s.layers, origin);
+      if (s.layers.kind == PacketKind::tcp) {
+        if (tcp::Conn* conn = proxy->find(s.layers); conn != nullptr && proxy->input(now, packet, s.layers, *conn)) {
+          return;
+        }
+      }
+      return without_flow(now, packet, s, origin);
     case PacketKind::arp:
       return neighbors->input(now, packet.rx_port(), packet, s.layers.l3_offset);
     case PacketKind::fragment:
       return on_fragment(now, packet, s, origin);
     case PacketKind::icmp:
-      return on_icmp(now, packet, s.layers);
+      return on_icmp(now, packet, s.layers, origin);
     case PacketKind::other:
-      return without_flow(now, packet, s.layers, origin);
+      return without_flow(now, packet, s, origin);
   }
 }
 
 void Datapath::Impl::on_fragment(Instant now, packet::Packet packet, Staged& s, Origin origin) {
   const bool ours = local.contains(s.layers.destination);
-  if (is_from_host(packet) && !ours) return without_flow(now, packet, s.layers, origin);
+  if (is_from_host(packet) && !ours) return without_flow(now, packet, s, origin);
   if (!ours && !forwards_to_strangers) return drops.drop(packet, DropReason::ipv4_not_for_us);
   const packet::Packet whole = reassembly->input(now, packet, s.layers);
   if (!whole) return;
@@ -121,7 +121,7 @@ bool Datapath::Impl::is_source_wrong(packet::Packet packet, const wire::Layers& 
   return is_from_host(packet) ? source == nullptr || !source->is_self_ip : source != nullptr;
 }
 
-void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& layers) {
+void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& layers, Origin origin) {
   if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
   const ip::LocalAddress* to = local.find(layers.destination);
   if (layers.icmp_type == wire::kIcmpEchoRequest && to != nullptr) {
@@ -132,6 +132,7 @@ void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& l
   }
   if (wire::is_icmp_error(layers.icmp_type)) {
     if (l4->translate(now, packet, layers) || proxy->on_icmp_error(now, packet, layers)) return;
+    if (pass_round(now, packet, layers, origin)) return;
   }
   if (is_from_host(packet) && to == nullptr) return route_from_host(now, packet, layers);
   if (to == nullptr) return drops.drop(packet, DropReason::ipv4_not_for_us);
@@ -139,7 +140,8 @@ void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& l
   drops.drop(packet, wire::is_icmp_error(layers.icmp_type) ? DropReason::icmp_no_flow : DropReason::icmp_unhandled);
 }
 
-void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
+void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Staged& s, Origin origin) {
+  const wire::Layers& layers = s.layers;
   if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
   if (!local.contains(layers.destination)) {
     if (is_from_host(packet)) return route_from_host(now, packet, layers);
@@ -167,6 +169,19 @@ bool Datapath::Impl::hand_over(packet::Packet packet, const wire::Layers& layers
   if (to == nullptr || (to->self_ip == nullptr && !to->snat)) return false;
   counters.handed_over.add();
   handover->push(*owner, packet);
+  return true;
+}
+
+// An ICMP error has no ports of its own to tell its worker by: it goes from one worker to the next until somebody knows
+// the flow or conn that it is about, or all have looked. Strangers' errors must not keep all workers busy.
+bool Datapath::Impl::pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
+  if (handover == nullptr || options.workers == 1 || is_from_host(packet)) return false;
+  if (!local.contains(layers.destination) && !forwards_to_strangers) return false;
+  const std::uint32_t looked = origin == Origin::port ? 1 : worker::workers_passed(packet) + 1;
+  if (looked >= options.workers || (origin == Origin::port && !rounds.take(now))) return false;
+  worker::set_workers_passed(packet, looked);
+  counters.handed_over.add();
+  handover->push((options.worker + 1) % options.workers, packet);
   return true;
 }
 

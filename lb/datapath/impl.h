@@ -41,12 +41,13 @@ struct Datapath::Impl {
   bool stage(packet::Packet packet, Staged& staged);
   void dispatch(Instant now, packet::Packet packet, Staged& staged, Origin origin);
   void on_fragment(Instant now, packet::Packet packet, Staged& staged, Origin origin);
-  void on_icmp(Instant now, packet::Packet packet, wire::Layers& layers);
-  void without_flow(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
+  void on_icmp(Instant now, packet::Packet packet, wire::Layers& layers, Origin origin);
+  void without_flow(Instant now, packet::Packet packet, const Staged& staged, Origin origin);
   void to_local(Instant now, packet::Packet packet, const wire::Layers& layers);
   void route_from_host(Instant now, packet::Packet packet, const wire::Layers& layers);
   bool is_source_wrong(packet::Packet packet, const wire::Layers& layers) const;
   bool hand_over(packet::Packet packet, const wire::Layers& layers);
+  bool pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   flow::FlowKey key_of(const wire::Layers& layers) const {
     return {layers.source, layers.destination, layers.src_port, layers.dst_port, layers.protocol, {}};
   }
@@ -80,6 +81,7 @@ struct Datapath::Impl {
   std::unique_ptr<Proxy> proxy;
   const Snapshot* snapshot = nullptr;
   bool forwards_to_strangers = false;  // some virtual server leaves the client's address: replies are not to us
+  TokenBucket rounds{1000, 100};       // ICMP errors that other workers are asked about
   std::array<Staged, packet::kBatchMax> staged;
 };
 

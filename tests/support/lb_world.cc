@@ -143,10 +143,11 @@ std::string World::send(const test::Bytes& frame, packet::PortId port) {
   return outcome();
 }
 
-std::string World::handed_over(const test::Bytes& frame) {
+std::string World::handed_over(const test::Bytes& frame, std::uint32_t passed) {
   ++received_;
   packet::Batch batch;
   batch.push(test::to_packet(*pool_, frame, {}, kNetworkPort));
+  worker::set_workers_passed(batch.packets[0], passed);
   datapath_->on_handover(now, batch);
   return outcome();
 }

@@ -64,7 +64,8 @@ class World {
   // A frame in at a port at the present time; what came of it: drops, then frames out, "; " between them.
   std::string send(const test::Bytes& frame, packet::PortId port = kNetworkPort);
   std::string send(const test::Frame& frame, packet::PortId port = kNetworkPort) { return send(frame.bytes(), port); }
-  std::string handed_over(const test::Bytes& frame);  // as if another worker had received it
+  // As if another worker had received it; `passed`: how many had looked at it, for what goes round.
+  std::string handed_over(const test::Bytes& frame, std::uint32_t passed = 0);
   // Lets time pass, in turns; what came of it.
   std::string advance(Duration time);
   std::string last_frame_faults() const { return faults_; }

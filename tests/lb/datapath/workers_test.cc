@@ -34,6 +34,61 @@ TEST(WorkersTest, PortsAreSplitAndRepliesHandedOver) {
   EXPECT_EQ(first.handed_over(reply.bytes()), "int: 172.16.40.80:80 > 172.16.40.10:50000 tcp SA ttl 62 len 0");
 }
 
+// An ICMP error arrives wherever its sender's address leads it. It goes round until the flow's owner translates it: the
+// member's side (about a SNAT port) and the client's side (about the virtual server's) alike.
+TEST(WorkersTest, IcmpErrorsFindTheWorkerThatOwnsTheFlow) {
+  World owner({.worker = 0, .workers = 3}), other({.worker = 2, .workers = 3});
+  owner.install_default();
+  other.install_default();
+  owner.send(Frame().ip("172.16.40.10", "172.16.40.80").udp(2000, 53).payload("hi"));
+  const Frame sent = Frame().ip("172.16.40.202", "10.244.0.53").ttl(63).udp(2000, 53).payload("hi");
+  const Frame answer = Frame().ip("172.16.40.80", "172.16.40.10").ttl(62).udp(53, 2000).payload("ok");
+  const auto from_member = Frame().ip("10.244.0.53", "172.16.40.202").icmp(3, 3).payload(sent.l3()).bytes();
+  const auto from_client = Frame().ip("172.16.40.10", "172.16.40.80").icmp(3, 3).payload(answer.l3()).bytes();
+  for (const auto& [error, told] :
+       {std::pair{from_member, "int: 172.16.40.80 > 172.16.40.10 icmp 3/3 ttl 63 len 30"},
+        std::pair{from_client, "int: 172.16.40.202 > 10.244.0.53 icmp 3/3 ttl 63 len 30"}}) {
+    other.feed(test::to_packet(other.pool(), error), kNetworkPort);
+    ASSERT_EQ(other.handover().batch.count, 1u);
+    EXPECT_EQ(other.handover().workers.back(), 0u);  // the next after the last is the first
+    const packet::Packet passed = other.handover().batch.packets[--other.handover().batch.count];
+    EXPECT_EQ(test::to_bytes(passed), error);
+    EXPECT_EQ(owner.handed_over(error, worker::workers_passed(passed)), told);
+    other.end(passed);
+  }
+  EXPECT_EQ(owner.datapath().counters().icmp_errors_translated.get(), 2u);
+}
+
+TEST(WorkersTest, AnIcmpErrorOfNobodysGoesRoundOnce) {
+  World last({.worker = 1, .workers = 3}), middle({.worker = 0, .workers = 3});
+  last.install_default();
+  middle.install_default();
+  const Frame sent = Frame().ip("172.16.40.80", "172.16.40.10").ttl(62).udp(53, 2000).payload("ok");
+  const auto error = Frame().ip("172.16.40.10", "172.16.40.80").icmp(3, 3).payload(sent.l3()).bytes();
+  middle.handed_over(error, 1);  // the second to look passes it on
+  ASSERT_EQ(middle.handover().batch.count, 1u);
+  EXPECT_EQ(worker::workers_passed(middle.handover().batch.packets[0]), 2u);
+  middle.end(middle.handover().batch.packets[0]);
+  EXPECT_EQ(last.handed_over(error, 2), "drop icmp_no_flow");
+  EXPECT_EQ(last.handover().batch.count, 0u);
+}
+
+// Each costs every worker a look: so many a second, and no more.
+TEST(WorkersTest, StrangersCannotKeepAllWorkersBusyWithIcmpErrors) {
+  World world({.worker = 0, .workers = 2});
+  world.install_default();
+  const Frame sent = Frame().ip("172.16.40.80", "172.16.40.10").ttl(62).udp(53, 2000).payload("ok");
+  const auto error = Frame().ip("172.16.40.10", "172.16.40.80").icmp(3, 3).payload(sent.l3()).bytes();
+  for (int i = 0; i < 500; ++i) {
+    world.feed(test::to_packet(world.pool(), error), kNetworkPort);
+    while (world.handover().batch.count > 0) {
+      world.end(world.handover().batch.packets[--world.handover().batch.count]);
+    }
+  }
+  EXPECT_EQ(world.datapath().counters().handed_over.get(), 100u);
+  EXPECT_EQ(world.drops(DropReason::icmp_no_flow), 400u);
+}
+
 TEST(WorkersTest, APacketIsHandedOverOnceAtMost) {
   World world({.worker = 0, .workers = 2});
   world.install_default();

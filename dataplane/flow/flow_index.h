@@ -15,7 +15,8 @@
 #include <bit>
 #include <cassert>
 #include <cstdint>
-#include <vector>
+
+#include "dataplane/base/huge_array.h"
 
 namespace sluice::flow {
 
@@ -64,7 +65,7 @@ class FlowIndex {
   struct alignas(64) Bucket {
     std::uint8_t tags[kSlots] = {};  // 0: free
     std::uint32_t passed = 0;        // keys at home before or here that found this bucket full
-    std::uint32_t references[kSlots];
+    std::uint32_t references[kSlots] = {};
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -82,7 +83,7 @@ class FlowIndex {
   std::size_t mask_;
   std::size_t keys_max_;
   std::size_t size_ = 0;
-  std::vector<Bucket> buckets_;
+  HugeArray<Bucket> buckets_;
 };
 
 }  // namespace sluice::flow

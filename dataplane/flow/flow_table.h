@@ -6,7 +6,7 @@
 //   table.prefetch_entry(hash);                            // stage 2
 //   if (auto hit = table.find(key, hash)) { hit->last_used = table.tick(now); … }
 //   L4Flow* flow = table.allocate();                       // null when full: make room with oldest_embryonic()
-//   table.insert(*flow, now, now + 10s);
+//   table.insert(*flow, hash, now, now + 10s);             // hash: of the client's key
 //   table.expire(now, 64, [&](L4Flow& f) -> Instant { … }); // a later deadline keeps it; <= now: erase it there
 //
 // A packet only writes `last_used` of its flow; the timer fires at the deadline known when it was set, and the owner
@@ -20,10 +20,10 @@
 #include <cassert>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <optional>
 
 #include "dataplane/base/hash.h"
+#include "dataplane/base/huge_array.h"
 #include "dataplane/base/time.h"
 #include "dataplane/base/timer_wheel.h"
 #include "dataplane/flow/flow_index.h"
@@ -58,8 +58,8 @@ class FlowTable {
       : capacity_(capacity),
         seed_(seed),
         index_(std::size_t{capacity} * 2),
-        flows_(std::make_unique<F[]>(capacity)),
-        cold_(std::make_unique<Cold[]>(capacity)),
+        flows_(capacity),
+        cold_(capacity),
         wheel_(now, kTimerResolution) {
     assert(capacity > 0 && capacity < kNone / 2);
     for (std::uint32_t i = 0; i < capacity; ++i) cold_[i].next = i + 1 < capacity ? i + 1 : kNone;
@@ -75,6 +75,7 @@ class FlowTable {
   std::uint32_t embryonic() const { return embryonic_; }
 
   // ---- lookup, in stages for a burst
+  std::uint64_t hash(const FlowKey& key) const { return key.hash(seed_); }
   std::uint64_t prefetch(const FlowKey& key) const {
     const std::uint64_t hash = key.hash(seed_);
     index_.prefetch(hash);
@@ -82,9 +83,7 @@ class FlowTable {
   }
   void prefetch_entry(std::uint64_t hash) const {
     const std::uint32_t reference = index_.first_candidate(hash);
-    if (reference == FlowIndex::kNone) return;
-    const auto* line = reinterpret_cast<const char*>(&flows_[reference >> 1]);
-    for (std::size_t offset = 0; offset < sizeof(F); offset += 64) __builtin_prefetch(line + offset, 1);
+    if (reference != FlowIndex::kNone) prefetch_flow(reference >> 1);
   }
   Hit find(const FlowKey& key, std::uint64_t hash) const {
     const std::uint32_t reference =
@@ -103,6 +102,10 @@ class FlowTable {
     free_ = cold_[i].next;
     cold_[i].next = kNone;
     flows_[i] = F{};
+    if (free_ != kNone) {  // the next one's turn comes soon, and after some churn it lies anywhere
+      prefetch_flow(free_);
+      __builtin_prefetch(&cold_[free_], 1);
+    }
     return &flows_[i];
   }
   void release(F& flow) {  // allocated, not inserted
@@ -111,8 +114,9 @@ class FlowTable {
     free_ = i;
   }
   // Puts an allocated flow in, embryonic. False (and it is still only allocated) when one of its keys is taken.
-  bool insert(F& flow, Instant now, Instant deadline) {
-    const std::uint64_t client = flow.keys[0].hash(seed_);
+  bool insert(F& flow, Instant now, Instant deadline) { return insert(flow, flow.keys[0].hash(seed_), now, deadline); }
+  // The same for who has hashed the client's key already.
+  bool insert(F& flow, std::uint64_t client, Instant now, Instant deadline) {
     const std::uint64_t server = flow.keys[1].hash(seed_);
     if (flow.keys[0] == flow.keys[1] || find(flow.keys[0], client) || find(flow.keys[1], server)) return false;
     const std::uint32_t i = index_of(flow);
@@ -187,7 +191,7 @@ class FlowTable {
   static constexpr unsigned kTickShift = 20;
 
   // What packets of an established flow do not touch.
-  struct Cold : Timer {
+  struct alignas(64) Cold : Timer {
     std::uint32_t next = kNone;  // embryonic queue, or list of free slots
     std::uint32_t previous = kNone;
     std::uint32_t uses = 0;
@@ -196,9 +200,13 @@ class FlowTable {
     bool embryonic = false;
   };
 
-  std::uint32_t index_of(const F& flow) const { return static_cast<std::uint32_t>(&flow - flows_.get()); }
+  void prefetch_flow(std::uint32_t i) const {
+    const auto* line = reinterpret_cast<const char*>(&flows_[i]);
+    for (std::size_t offset = 0; offset < sizeof(F); offset += 64) __builtin_prefetch(line + offset, 1);
+  }
+  std::uint32_t index_of(const F& flow) const { return static_cast<std::uint32_t>(&flow - flows_.data()); }
   std::uint32_t index_of(const Timer& timer) const {
-    return static_cast<std::uint32_t>(&static_cast<const Cold&>(timer) - cold_.get());
+    return static_cast<std::uint32_t>(&static_cast<const Cold&>(timer) - cold_.data());
   }
   void push_embryonic(std::uint32_t i) {
     cold_[i].embryonic = true;
@@ -220,8 +228,8 @@ class FlowTable {
   std::uint32_t capacity_;
   HashSeed seed_;
   FlowIndex index_;
-  std::unique_ptr<F[]> flows_;
-  std::unique_ptr<Cold[]> cold_;
+  HugeArray<F> flows_;
+  HugeArray<Cold> cold_;
   TimerWheel wheel_;
   std::uint32_t free_ = 0;
   std::uint32_t head_ = kNone, tail_ = kNone;

@@ -5,7 +5,9 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_memory.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -147,6 +149,13 @@ unsigned first_allowed_core(const cpu_set_t& allowed) {
   return 0;
 }
 
+// Packet buffers and routing tables on ordinary pages cost a page walk for nearly every packet: the kernel is asked for
+// transparent huge pages before anything has touched them. Refused, they are ordinary ones.
+int advise_huge_pages(const rte_memseg_list* list, void*) {
+  madvise(list->base_va, list->len, MADV_HUGEPAGE);
+  return 0;
+}
+
 bool started = false;
 
 }  // namespace
@@ -198,6 +207,7 @@ Status start_eal(const EalOptions& options) {
     return fail("engine", "DPDK did not start (" + std::string(error != 0 ? rte_strerror(error) : "bad argument") +
                               (last.empty() ? "" : "; " + last) + "); its arguments were: " + text);
   }
+  if (!options.hugepages) rte_memseg_list_walk(advise_huge_pages, nullptr);
   started = true;
   return {};
 }

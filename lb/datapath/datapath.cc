@@ -154,7 +154,7 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
       if (const auto refused = proxy->open(now, packet, layers, *vs)) egress->reject(now, packet, layers, *refused);
       return;
     }
-    if (vs != nullptr) return l4->open(now, packet, layers, *vs);
+    if (vs != nullptr) return l4->open(now, packet, layers, *vs, s.hash);
     if (origin == Origin::port && hand_over(packet, layers)) return;
   }
   to_local(now, packet, layers);

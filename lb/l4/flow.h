@@ -46,6 +46,11 @@ struct alignas(64) L4Flow : flow::Entry {
 };
 static_assert(sizeof(L4Flow) == 128);
 
+// Picks among equal-cost ways: the same for all packets of a flow, and known before it has its server side.
+inline std::uint32_t route_hash(const flow::FlowKey& client) {
+  return (client.source.value * 0x9e3779b9u ^ std::uint32_t{client.src_port} << 16 ^ client.dst_port) * 0x85ebca6bu;
+}
+
 using L4FlowTable = flow::FlowTable<L4Flow>;
 
 constexpr unsigned index_of(Direction d) { return static_cast<unsigned>(d); }

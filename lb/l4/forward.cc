@@ -79,7 +79,7 @@ bool L4::track(Instant now, packet::Packet packet, const wire::Layers& layers, L
       if (vs == nullptr) {
         context_.egress.reject(now, packet, layers, DropReason::no_virtual_server);
       } else {
-        open(now, packet, layers, *vs);
+        open(now, packet, layers, *vs, table_.hash(key));
       }
       return false;
     }
@@ -112,11 +112,8 @@ void L4::forward(Instant now, packet::Packet packet, const wire::Layers& layers,
 
 void L4::pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d) {
   const unsigned i = index_of(d);
-  const flow::FlowKey& back = flow.keys[1 - i];
-  const Ipv4Address destination = back.source;
-  const auto flow_hash =
-      static_cast<std::uint32_t>(back.source.value * 0x9e3779b9u ^ std::uint32_t{back.src_port} << 16 ^ back.dst_port);
-  const ip::Hop hop = context_.output.route(now, destination, flow_hash * 0x85ebca6bu, flow.hops[i]);
+  const Ipv4Address destination = flow.keys[1 - i].source;
+  const ip::Hop hop = context_.output.route(now, destination, route_hash(flow.keys[0]), flow.hops[i]);
   const bool to_host = hop.status == ip::HopStatus::local;
   if (!hop.can_transmit() && !to_host) [[unlikely]]
     return context_.drops.drop(packet, ip::drop_reason_of(hop.status));

@@ -53,8 +53,9 @@ class L4 {
 
   // ---- packets; each takes the packet over. The headers lie in the first segment, and there is no padding.
   void forward(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit);
-  // Of a virtual server that has no flow for it yet.
-  void open(Instant now, packet::Packet packet, const wire::Layers& layers, const VirtualServer& vs);
+  // Of a virtual server that has no flow for it yet. `hash`: of the packet's key, as the table hashes it.
+  void open(Instant now, packet::Packet packet, const wire::Layers& layers, const VirtualServer& vs,
+            std::uint64_t hash);
   // An ICMP error; false (and it stays the caller's) when it is about no flow of this worker.
   bool translate(Instant now, packet::Packet packet, const wire::Layers& layers);
 
@@ -72,16 +73,18 @@ class L4 {
 
   bool track(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit, bool& ends);
   void update_udp(L4Flow& flow, Direction d);
-  void pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d);
   void linger(L4Flow& flow);
+  void pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d);
 
   // Opening. Each takes what the flow holds, or gives the reason why not.
   std::optional<DropReason> choose_member(Instant now, const wire::Layers& layers, const VirtualServer& vs,
                                           const Member*& member);
-  std::optional<DropReason> choose_source(Instant now, const VirtualServer& vs, L4Flow& flow);
+  std::optional<DropReason> choose_address(Instant now, const VirtualServer& vs, const flow::FlowKey& client,
+                                           flow::FlowKey& server, ip::CachedHop& hop);
+  bool choose_port(const VirtualServer& vs, const flow::FlowKey& client, flow::FlowKey& server);
   L4Flow* allocate_flow();
   std::optional<DropReason> make_flow(Instant now, packet::Packet packet, const wire::Layers& layers,
-                                      const VirtualServer& vs, L4Flow*& flow);
+                                      const VirtualServer& vs, std::uint64_t hash, L4Flow*& flow);
 
   // Members that went down.
   bool is_sweeping() const { return sweep_left_ > 0; }

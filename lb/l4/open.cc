@@ -10,6 +10,7 @@ std::uint8_t protocol_number(Protocol protocol) {
   return protocol == Protocol::tcp ? wire::kProtocolTcp : wire::kProtocolUdp;
 }
 
+// Spreads clients over the addresses of a SNAT pool.
 std::uint32_t hash_of(Ipv4Address address) { return address.value * 0x9e3779b9u; }
 
 }  // namespace
@@ -35,35 +36,46 @@ std::optional<DropReason> L4::choose_member(Instant now, const wire::Layers& lay
   return std::nullopt;
 }
 
-// Fills in the server side's address and port of ours.
-std::optional<DropReason> L4::choose_source(Instant now, const VirtualServer& vs, L4Flow& flow) {
-  flow::FlowKey& server = flow.keys[1];
-  const flow::FlowKey& client = flow.keys[0];
-  const ip::Hop hop = context_.output.route(now, server.source, hash_of(client.source));
+// The way to the member (remembered in `hop`) and the address of ours on the server side. `server` gets it, and the
+// client's port as the one to try first: its place in the table is on the way to the cache when choose_port() looks.
+std::optional<DropReason> L4::choose_address(Instant now, const VirtualServer& vs, const flow::FlowKey& client,
+                                             flow::FlowKey& server, ip::CachedHop& cached) {
+  const ip::Hop hop = context_.output.route(now, server.source, route_hash(client), cached);
   if (hop.status == ip::HopStatus::local) return DropReason::looped_to_self;
   if (!hop.can_transmit()) return ip::drop_reason_of(hop.status);
   switch (vs.snat) {
     case SnatKind::none:
       server.destination = client.source;
-      server.dst_port = client.src_port;
-      return std::nullopt;
+      break;
     case SnatKind::automap:
       server.destination = context_.local.source_for(hop.port, server.source);
       if (server.destination.is_zero()) return DropReason::snat_port_exhausted;
       break;
     case SnatKind::pool: {
-      // By the client, so that one client is one address to the member; the next ones when its ports are all taken.
+      // By the client, so that one client is one address to the member.
       const auto& addresses = vs.snat_pool->addresses;
-      const std::size_t first = hash_of(client.source) % addresses.size();
-      for (std::size_t i = 0; i < addresses.size(); ++i) {
-        server.destination = addresses[(first + i) % addresses.size()];
-        if (ports_.allocate(table_, server, client.src_port)) return std::nullopt;
-      }
-      return DropReason::snat_port_exhausted;
+      server.destination = addresses[hash_of(client.source) % addresses.size()];
+      break;
     }
   }
-  if (!ports_.allocate(table_, server, client.src_port)) return DropReason::snat_port_exhausted;
+  server.dst_port = client.src_port;
+  table_.prefetch(server);
   return std::nullopt;
+}
+
+// False: there is none.
+bool L4::choose_port(const VirtualServer& vs, const flow::FlowKey& client, flow::FlowKey& server) {
+  if (vs.snat == SnatKind::none) return true;
+  if (ports_.allocate(table_, server, client.src_port)) return true;
+  if (vs.snat == SnatKind::automap) return false;
+  // The other addresses of the pool, each once.
+  const auto& addresses = vs.snat_pool->addresses;
+  const std::size_t first = hash_of(client.source) % addresses.size();
+  for (std::size_t i = 1; i < addresses.size(); ++i) {
+    server.destination = addresses[(first + i) % addresses.size()];
+    if (ports_.allocate(table_, server, client.src_port)) return true;
+  }
+  return false;
 }
 
 L4Flow* L4::allocate_flow() {
@@ -76,33 +88,36 @@ L4Flow* L4::allocate_flow() {
 }
 
 std::optional<DropReason> L4::make_flow(Instant now, packet::Packet packet, const wire::Layers& layers,
-                                        const VirtualServer& vs, L4Flow*& made) {
+                                        const VirtualServer& vs, std::uint64_t hash, L4Flow*& made) {
   const Member* member = nullptr;
   if (const auto refused = choose_member(now, layers, vs, member)) return refused;
-  L4Flow* flow = allocate_flow();
-  if (flow == nullptr) {
-    member->runtime->release();
-    return DropReason::flow_table_full;
-  }
   const std::uint8_t protocol = protocol_number(vs.protocol);
-  flow->keys[0] = {layers.source, layers.destination, layers.src_port, layers.dst_port, protocol, {}};
-  // A virtual server of any port keeps the client's choice.
-  flow->keys[1] = {member->endpoint.address, {}, member->endpoint.port, 0, protocol, {}};
-  flow->member = member->runtime;
-  flow->virtual_server = vs.runtime.get();
-  std::optional<DropReason> refused = choose_source(now, vs, *flow);
+  const flow::FlowKey client{layers.source, layers.destination, layers.src_port, layers.dst_port, protocol, {}};
+  flow::FlowKey server{member->endpoint.address, {}, member->endpoint.port, 0, protocol, {}};
+  ip::CachedHop hop;
+  std::optional<DropReason> refused = choose_address(now, vs, client, server, hop);
+  L4Flow* const flow = refused ? nullptr : allocate_flow();
+  if (!refused && flow == nullptr) refused = DropReason::flow_table_full;
   if (!refused) {
-    prepare_deltas(*flow);
+    flow->keys[0] = client;
+    flow->member = member->runtime;
+    flow->virtual_server = vs.runtime.get();
+    flow->hops[0] = hop;
     flow->last_used = L4FlowTable::tick(now);
     if (vs.protocol == Protocol::tcp) {
       open_tcp(*flow, TcpSegment::of(packet.data(), layers));
     } else {
       flow->state = FlowState::one_way;
     }
-    if (!table_.insert(*flow, now, now + idle_timeout(*flow))) refused = DropReason::snat_port_exhausted;
+    const bool possible = choose_port(vs, client, server);
+    flow->keys[1] = server;
+    prepare_deltas(*flow);
+    if (!possible || !table_.insert(*flow, hash, now, now + idle_timeout(*flow))) {
+      table_.release(*flow);
+      refused = DropReason::snat_port_exhausted;
+    }
   }
   if (refused) {
-    table_.release(*flow);
     member->runtime->release();
     return refused;
   }
@@ -110,7 +125,8 @@ std::optional<DropReason> L4::make_flow(Instant now, packet::Packet packet, cons
   return std::nullopt;
 }
 
-void L4::open(Instant now, packet::Packet packet, const wire::Layers& layers, const VirtualServer& vs) {
+void L4::open(Instant now, packet::Packet packet, const wire::Layers& layers, const VirtualServer& vs,
+              std::uint64_t hash) {
   if (vs.protocol == Protocol::tcp && (layers.tcp_flags & (wire::kTcpSyn | wire::kTcpAck)) != wire::kTcpSyn) {
     return context_.egress.reject(now, packet, layers, DropReason::tcp_no_flow);
   }
@@ -122,7 +138,7 @@ void L4::open(Instant now, packet::Packet packet, const wire::Layers& layers, co
     return context_.egress.reject(now, packet, layers, DropReason::connection_limit);
   }
   L4Flow* flow = nullptr;
-  if (const auto refused = make_flow(now, packet, layers, vs, flow)) {
+  if (const auto refused = make_flow(now, packet, layers, vs, hash, flow)) {
     vs.runtime->connections.release();
     return context_.egress.reject(now, packet, layers, *refused);
   }

@@ -75,7 +75,8 @@ void L4::reselect(Instant now, L4Flow& flow) {
   next->keys[1].source = picked.member->endpoint.address;
   next->keys[1].src_port = picked.member->endpoint.port;
   next->hops[0] = next->hops[1] = {};
-  const bool possible = !choose_source(now, *vs, *next);
+  const bool possible =
+      !choose_address(now, *vs, client, next->keys[1], next->hops[0]) && choose_port(*vs, client, next->keys[1]);
   prepare_deltas(*next);
   if (!possible || !table_.insert(*next, now, now + idle_timeout(*next))) {
     table_.release(*next);

@@ -77,7 +77,8 @@ lb::VirtualServerSpec virtual_server_spec(const CompileInput& input, const Virtu
           .connection_limit = vs.connection_limit,
           .idle = vs.idle,
           .http = http_profile(input, vs, previous),
-          .http_pools = route_pools(vs)};
+          .http_pools = route_pools(vs),
+          .answers_itself = vs.mode == Mode::http && vs.http.redirect.status != 0};
 }
 
 }  // namespace

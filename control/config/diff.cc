@@ -65,6 +65,9 @@ std::string identity(const Node& item) {
   return item.items[0].text;
 }
 
+// Lists whose order counts, or whose elements have no name of their own: an element is what stands at its place.
+bool goes_by_place(std::string_view path) { return path.ends_with(".header-rules") || path.ends_with(".routes"); }
+
 // Elements of a list by their identity.
 std::unordered_map<std::string, const Node*> index(const Node* list) {
   std::unordered_map<std::string, const Node*> out;
@@ -83,6 +86,8 @@ class Comparison {
     if (before == after) return;
     if (before.is_map() && after.is_map())
       compare_maps(path, before, after, sparse);
+    else if (goes_by_place(path))
+      compare_places(path, before, after, sparse);
     else if (is_list_of_maps(before) || is_list_of_maps(after))
       compare_lists(path, before, after, sparse);
     else
@@ -125,6 +130,19 @@ class Comparison {
     for (std::size_t i = 0; i < before.keys.size(); ++i)
       if (old.contains(before.keys[i]))
         add(Change::Kind::removed, join(path, before.keys[i]), &before.items[i], nullptr);
+  }
+
+  void compare_places(const std::string& path, const Node& before, const Node& after, const Node* sparse) {
+    for (std::size_t i = 0; i < std::max(before.items.size(), after.items.size()); ++i) {
+      const std::string item_path = fmt::format("{}[{}]", path, i);
+      const Node* below = sparse != nullptr && i < sparse->items.size() ? &sparse->items[i] : nullptr;
+      if (i >= before.items.size())
+        add(Change::Kind::added, item_path, nullptr, below);
+      else if (i >= after.items.size())
+        add(Change::Kind::removed, item_path, &before.items[i], nullptr);
+      else
+        compare(item_path, before.items[i], after.items[i], below);
+    }
   }
 
   void compare_lists(const std::string& path, const Node& before, const Node& after, const Node* sparse) {

@@ -6,17 +6,6 @@
 
 namespace sluice::daemon {
 
-bool can_serve(const lb::VirtualServer& server) {
-  if (!server.enabled || server.pool == nullptr) return false;
-  const lb::Pool& pool = *server.pool;
-  for (std::size_t i = 0; i < pool.members.size(); ++i) {
-    const lb::MonitorStatus status = pool.spec.members[i].verdict.status;
-    const bool known = status == lb::MonitorStatus::up || status == lb::MonitorStatus::unchecked;
-    if (pool.members[i].takes_new && known) return true;
-  }
-  return false;
-}
-
 std::set<Ipv4Address> to_announce(const config::Config& config, const lb::Snapshot& snapshot) {
   struct Count {
     unsigned enabled = 0, serving = 0;
@@ -25,7 +14,7 @@ std::set<Ipv4Address> to_announce(const config::Config& config, const lb::Snapsh
   for (const lb::VirtualServer& server : snapshot.virtual_servers()) {
     Count& count = counts[server.destination.address];
     if (server.enabled) ++count.enabled;
-    if (can_serve(server)) ++count.serving;
+    if (lb::can_serve(server)) ++count.serving;
   }
   std::set<Ipv4Address> out;
   for (const config::VirtualAddress& address : config.virtual_addresses) {

@@ -1,7 +1,7 @@
 // Snapshots for the workers; see balancing.h.
 #include "control/daemon/balancing.h"
 
-#include "control/daemon/compile.h"
+#include "control/config/compile.h"
 
 namespace sluice::daemon {
 namespace {
@@ -30,10 +30,15 @@ Balancing::Balancing(PacketEngine& engine, const Health& health)
     : engine_(engine), health_(health), registry_(engine.workers()) {}
 
 Result<std::shared_ptr<const lb::Snapshot>> Balancing::compile(Instant now, const config::Config& config) {
-  const CompileContext context{
-      registry_, [this](const std::string& pool, Ipv4Endpoint member) { return health_.verdict(pool, member); },
-      [this](const std::string& name) { return engine_.port_id(name); }};
-  return daemon::compile(now, config, context, current_.get());
+  const config::CompileInput input{registry_,
+                                   [this](const std::string& name) {
+                                     const packet::PortId port = engine_.port_id(name);
+                                     return port == packet::kNoPort ? std::nullopt : std::optional(port);
+                                   },
+                                   [this](const config::Pool& pool, const config::Member& member) {
+                                     return health_.verdict(pool.name, member.endpoint);
+                                   }};
+  return config::compile(now, config, input, current_.get());
 }
 
 void Balancing::install(std::shared_ptr<const lb::Snapshot> next) {

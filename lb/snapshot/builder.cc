@@ -12,11 +12,6 @@
 namespace sluice::lb {
 namespace {
 
-// It serves, as far as anybody knows: `checking` is no such knowledge.
-bool is_known_fit(const MemberSpec& spec) {
-  return spec.verdict.status == MonitorStatus::up || spec.verdict.status == MonitorStatus::unchecked;
-}
-
 Protocol protocol_of(Mode mode) { return mode == Mode::udp ? Protocol::udp : Protocol::tcp; }
 
 Status check_pool(const PoolSpec& pool) {
@@ -52,7 +47,7 @@ void make_tiers(Pool& pool) {
   std::vector<std::uint32_t> checking;
   for (std::uint32_t i = 0; i < pool.members.size(); ++i) {
     if (!pool.members[i].takes_new) continue;
-    if (is_known_fit(pool.spec.members[i])) {
+    if (pool.spec.members[i].is_known_fit()) {
       groups[pool.spec.min_active_members == 0 ? 0 : pool.spec.members[i].priority_group].push_back(i);
     } else {
       checking.push_back(i);
@@ -151,7 +146,7 @@ void Builder::fill_members(Instant now, Pool& pool, bool& sweep) {
     to.connection_limit = from.connection_limit;
     to.takes_persistent = fit && from.state != MemberState::forced_offline;
     to.takes_new = to.takes_persistent && !disabled;
-    if (!to.takes_new || !is_known_fit(from)) {
+    if (!to.takes_new || !from.is_known_fit()) {
       runtime.ready_since = kInstantMax;
       runtime.ramp_end = Instant::min();
     } else if (runtime.ready_since == kInstantMax) {
@@ -250,6 +245,7 @@ void Builder::add_to(Snapshot& snapshot, const VirtualServerSpec& spec, const Po
     snapshot.retained_.push_back(spec.http);
     for (const std::string& pool : spec.http_pools) vs.http_pools.push_back(pools.at(pool).get());
   }
+  vs.answers_itself = spec.answers_itself;
   vs.runtime = registry_.virtual_server(spec.name);
   auto& idle = vs.runtime->idle;
   idle.established = spec.idle.established;
@@ -266,9 +262,7 @@ void Builder::add_addresses(Snapshot& snapshot) {
   for (const VirtualServer& vs : snapshot.virtual_servers_) {
     VirtualAddress& va = addresses[vs.destination.address];
     va.address = vs.destination.address;
-    if (!vs.enabled || vs.pool == nullptr || vs.pool->tiers.empty()) continue;
-    const std::uint32_t best = vs.pool->tiers.front().members.front();
-    va.reachable = va.reachable || is_known_fit(vs.pool->spec.members[best]);
+    va.reachable = va.reachable || can_serve(vs);
   }
   for (const auto& [address, va] : addresses) snapshot.virtual_addresses_.push_back(va);
 }

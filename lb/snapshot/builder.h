@@ -37,6 +37,7 @@ struct VirtualServerSpec {
   IdleTimeouts idle;
   std::shared_ptr<const Retained> http;  // mode http: an HttpProfile (lb/l7/profile.h); null: all defaults
   std::vector<std::string> http_pools;   // names of its routes' pools, in their order
+  bool answers_itself = false;           // mode http: redirects everything
 };
 
 struct VirtualAddressSpec {

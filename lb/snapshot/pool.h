@@ -25,6 +25,10 @@ struct MemberSpec {
   std::uint32_t priority_group = 0;    // higher is preferred
   MemberState state = MemberState::enabled;
   MonitorVerdict verdict;
+  // It serves, as far as anybody knows: `checking` is no such knowledge.
+  bool is_known_fit() const {
+    return verdict.status == MonitorStatus::up || verdict.status == MonitorStatus::unchecked;
+  }
   // Equal for balancing: the monitor's words do not count.
   friend bool operator==(const MemberSpec& a, const MemberSpec& b) {
     return a.endpoint == b.endpoint && a.ratio == b.ratio && a.connection_limit == b.connection_limit &&

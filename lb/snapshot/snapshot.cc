@@ -1,6 +1,7 @@
 // The lookups of a snapshot and their indexes; see snapshot.h.
 #include "lb/snapshot/snapshot.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace sluice::lb {
@@ -35,7 +36,17 @@ std::uint32_t get(const std::vector<std::uint32_t>& index, std::size_t slot, Fit
   }
 }
 
+bool has_fit_member(const Pool* pool) {
+  if (pool == nullptr || pool->tiers.empty()) return false;
+  return pool->spec.members[pool->tiers.front().members.front()].is_known_fit();  // fit ones come first
+}
+
 }  // namespace
+
+bool can_serve(const VirtualServer& server) {
+  return server.enabled && (server.answers_itself || has_fit_member(server.pool) ||
+                            std::ranges::any_of(server.http_pools, has_fit_member));
+}
 
 const VirtualServer* Snapshot::find_virtual_server(Ipv4Address address, std::uint16_t port, Protocol protocol) const {
   for (const std::uint16_t wanted : {port, std::uint16_t{0}}) {

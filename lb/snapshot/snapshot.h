@@ -49,15 +49,19 @@ struct VirtualServer {
   const SnatPool* snat_pool = nullptr;  // for SnatKind::pool
   const Retained* http = nullptr;       // mode http: an HttpProfile (lb/l7/profile.h); null: all defaults
   std::vector<const Pool*> http_pools;  // of the profile's routes, in their order
+  bool answers_itself = false;          // mode http: every request is redirected, no member is needed
   std::shared_ptr<VirtualServerRuntime> runtime;
 };
+
+// It is enabled, and answers by itself or has a member (of its pool or of a route's) that takes new connections and is
+// known to work: up, or without a monitor.
+bool can_serve(const VirtualServer& server);
 
 struct VirtualAddress {
   Ipv4Address address;
   IcmpEcho icmp_echo = IcmpEcho::enabled;
   bool arp = true;
-  // Some enabled virtual server on it has a member that is known to take connections (up, or without a monitor): what
-  // selective echo and selective route advertisement go by.
+  // Some virtual server on it can serve: what selective echo and selective route advertisement go by.
   bool reachable = false;
   friend bool operator==(const VirtualAddress&, const VirtualAddress&) = default;
 };

@@ -76,6 +76,48 @@ TEST_F(CompileTest, HttpOptionsArriveAndAreUsedAgain) {
   EXPECT_NE((*third)->virtual_servers()[0].http, vs.http);
 }
 
+TEST_F(CompileTest, SnatPoolsAndLimitsArrive) {
+  Config config = example();
+  config.snat_pools.push_back({"out", {*Ipv4Address::parse("172.16.40.90")}});
+  VirtualServer& vs = config.virtual_servers[0];
+  vs.snat = SnatKind::pool;
+  vs.snat_pool = "out";
+  vs.connection_limit = 7;
+  vs.idle.established = 77s;
+  const auto made = compile(Instant{}, config, input, nullptr);
+  ASSERT_TRUE(made.has_value()) << made.error().text();
+  const lb::VirtualServer& server = (*made)->virtual_servers()[0];
+  EXPECT_EQ(server.connection_limit, 7u);
+  EXPECT_EQ(server.idle.established, 77s);
+  ASSERT_NE(server.snat_pool, nullptr);
+  EXPECT_EQ(server.snat_pool->addresses.front().text(), "172.16.40.90");
+}
+
+TEST_F(CompileTest, UnchangedPoolsAreKeptAndCountsGoOn) {
+  Config config = example();
+  auto status = lb::MonitorStatus::up;
+  input.verdict = [&](const Pool&, const Member&) { return lb::MonitorVerdict{status, false, ""}; };
+  const auto first = compile(Instant{}, config, input, nullptr);
+  ASSERT_TRUE(first);
+  config.virtual_servers[0].connection_limit = 8;
+  const auto second = compile(Instant{}, config, input, first->get());
+  ASSERT_TRUE(second);
+  EXPECT_EQ((*first)->pools()[0].get(), (*second)->pools()[0].get());
+  status = lb::MonitorStatus::down;
+  const auto third = compile(Instant{}, config, input, second->get());
+  ASSERT_TRUE(third);
+  EXPECT_NE((*second)->pools()[0].get(), (*third)->pools()[0].get());
+  EXPECT_EQ((*second)->pools()[0]->runtimes[0], (*third)->pools()[0]->runtimes[0]);
+}
+
+TEST_F(CompileTest, AnUnknownPoolIsAnError) {
+  Config config = example();
+  config.virtual_servers[0].pool = "nope";
+  const auto made = compile(Instant{}, config, input, nullptr);
+  ASSERT_FALSE(made.has_value());
+  EXPECT_NE(made.error().text().find("nope"), std::string::npos);
+}
+
 TEST_F(CompileTest, AnUnknownPortIsAnError) {
   Config config = example();
   config.self_ips[0].port = "nowhere";

@@ -88,6 +88,34 @@ TEST(Diff, SelfIpsOfANewPortWaitForIt) {
   EXPECT_TRUE(validate(applicable(before, after)).errors.empty());
 }
 
+// Header rules and routes have no name of their own, and the order of rules counts.
+TEST(Diff, HeaderRulesAndRoutesGoByTheirPlace) {
+  const std::string text = R"(
+ports: {int_vlan: {device: "net_null0"}}
+self-ips: [{address: 172.16.40.202/24, port: int_vlan}]
+pools: {web: {members: ["10.244.0.76:80"]}, api: {members: ["10.244.0.77:80"]}}
+virtual-servers:
+  web:
+    destination: 172.16.40.80:80
+    mode: http
+    pool: web
+    http:
+      header-rules: [{name: A, value: a}, {name: B, value: b}]
+      routes: [{path: /a, pool: api}, {path: /b, pool: api}]
+)";
+  const std::string place = "virtual-servers.web.http.";
+  EXPECT_EQ(diff(parsed(text), parsed(text, ", {name: B, value: b}", "")).text(), "- " + place + "header-rules[1]\n");
+  EXPECT_EQ(diff(parsed(text), parsed(text, "value: b", "value: c")).text(),
+            "~ " + place + "header-rules[1].value: b -> c\n");
+  EXPECT_EQ(
+      diff(parsed(text), parsed(text, "[{name: A, value: a}, ", "[{action: remove, name: B}, {name: A, value: a}, "))
+          .changes.size(),
+      5U);
+  EXPECT_EQ(diff(parsed(text), parsed(text, ", {path: /b, pool: api}", "")).text(), "- " + place + "routes[1]\n");
+  EXPECT_EQ(diff(parsed(text), parsed(text, "/b, pool: api", "/b, pool: web")).text(),
+            "~ " + place + "routes[1].pool: api -> web\n");
+}
+
 TEST(Diff, OneMemberAmongManyPools) {
   Config before;
   for (unsigned p = 0; p < 200; ++p) {

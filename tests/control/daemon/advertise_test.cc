@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "control/config/compile.h"
 #include "control/config/normalise.h"
-#include "control/daemon/compile.h"
 
 namespace sluice::daemon {
 namespace {
@@ -44,14 +44,13 @@ class AdvertiseTest : public testing::Test {
     config.virtual_addresses = {address};
     config::normalise(config);
     lb::Registry registry(1);
-    const CompileContext context{registry,
-                                 [&](const std::string& pool, Ipv4Endpoint) {
-                                   lb::MonitorVerdict verdict;
-                                   verdict.status = pool == "a" ? first.status : second.status;
-                                   return verdict;
-                                 },
-                                 [](const std::string&) { return packet::PortId{0}; }};
-    const auto snapshot = compile(instant_ns(1), config, context, nullptr);
+    const config::CompileInput input{registry, [](const std::string&) { return std::optional(packet::PortId{0}); },
+                                     [&](const config::Pool& of, const config::Member&) {
+                                       lb::MonitorVerdict verdict;
+                                       verdict.status = of.name == "a" ? first.status : second.status;
+                                       return verdict;
+                                     }};
+    const auto snapshot = config::compile(instant_ns(1), config, input, nullptr);
     EXPECT_TRUE(snapshot) << snapshot.error().text();
     return to_announce(config, **snapshot).contains(kAddress);
   }
@@ -86,6 +85,47 @@ TEST_F(AdvertiseTest, EveryModeAgainstEveryState) {
     EXPECT_TRUE(announced(RouteAdvertisement::always, c.first, c.second)) << index;
     EXPECT_FALSE(announced(RouteAdvertisement::never, c.first, c.second)) << index;
   }
+}
+
+// Of a virtual server in mode http, a route's pool can serve as well as its own; one that redirects needs no pool.
+TEST(Advertise, RoutesAndRedirectsServeToo) {
+  config::Config config;
+  config.self_ips.push_back({"self", *Ipv4Interface::parse("10.0.0.2/24"), "p"});
+  config.pools.resize(2);
+  config.pools[0].name = "own";
+  config.pools[1].name = "routed";
+  for (config::Pool& pool : config.pools) pool.members.push_back({.endpoint = *Ipv4Endpoint::parse("10.0.0.11:80")});
+  config::VirtualServer server;
+  server.name = "web";
+  server.destination = {kAddress, 80};
+  server.mode = config::Mode::http;
+  config.virtual_servers = {server};
+  config::normalise(config);
+  const auto announced = [&](std::string_view pool_that_is_up) {
+    lb::Registry registry(1);
+    const config::CompileInput input{
+        registry, [](const std::string&) { return std::optional(packet::PortId{0}); },
+        [&](const config::Pool& pool, const config::Member&) {
+          return lb::MonitorVerdict{
+              pool.name == pool_that_is_up ? lb::MonitorStatus::up : lb::MonitorStatus::down, false, {}};
+        }};
+    const auto snapshot = config::compile(instant_ns(1), config, input, nullptr);
+    EXPECT_TRUE(snapshot) << snapshot.error().text();
+    EXPECT_EQ((*snapshot)->virtual_addresses()[0].reachable, lb::can_serve((*snapshot)->virtual_servers()[0]));
+    return to_announce(config, **snapshot).contains(kAddress);
+  };
+  config::VirtualServer& web = config.virtual_servers[0];
+  EXPECT_FALSE(announced("own"));  // it has no pool
+  web.pool = "own";
+  EXPECT_TRUE(announced("own"));
+  EXPECT_FALSE(announced("routed"));
+  web.http.routes.push_back({.path = "/a", .pool = "routed"});
+  EXPECT_TRUE(announced("routed"));
+  EXPECT_FALSE(announced("nothing"));
+  web.http.redirect = {.status = 301, .scheme = "https"};
+  EXPECT_TRUE(announced("nothing"));
+  web.enabled = false;
+  EXPECT_FALSE(announced("nothing"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "control/admin/json.h"
 #include "control/admin/prometheus.h"
@@ -192,6 +193,28 @@ void get_port(const Call& call) {
   answer_named(call, "ports", "port", call.backend.ports(), call.param("name"),
                [](const PortStatus& p, const std::string& name) { return p.name == name; });
 }
+void get_tcp(const Call& call) { call.answer({{"tcp", to_json(call.backend.tcp())}}); }
+void get_access_log(const Call& call) { call.answer(to_json(call.backend.access_log())); }
+
+void get_error(const Call& call) {
+  constexpr std::size_t kLimit = 100, kLimitMax = 100000;
+  std::size_t limit = kLimit;
+  if (const auto text = call.param("limit"); !text.empty()) {
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), limit);
+    if (failed != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > kLimitMax) {
+      return call.refuse(400, Error{"limit", fmt::format("\"{}\" is no number from 1 to {}", text, kLimitMax)});
+    }
+  }
+  auto name = call.param("virtual");
+  if (!name.empty()) {
+    const auto virtuals = call.backend.virtuals();
+    const auto found = std::find_if(virtuals.begin(), virtuals.end(), [&](const auto& v) { return is_named(v, name); });
+    if (found == virtuals.end()) return call.refuse(404, Error{"", fmt::format("no virtual server \"{}\"", name)});
+    name = found->name;
+  }
+  call.backend.http_errors(name, limit, [call](const HttpErrorsStatus& errors) { call.answer(to_json(errors)); });
+}
+
 void get_drop(const Call& call) { call.answer(to_json(call.backend.drops())); }
 void get_config(const Call& call) { call.answer({{"yaml", call.backend.config_yaml()}}); }
 void get_version(const Call& call) { call.answer(to_json(call.backend.version())); }
@@ -355,6 +378,9 @@ const std::vector<Resource>& resources() {
       {"GET", "/v1/worker", get_worker, {}},
       {"GET", "/v1/port", get_port, {"name"}},
       {"GET", "/v1/drop", get_drop, {}},
+      {"GET", "/v1/error", get_error, {"virtual", "limit"}},
+      {"GET", "/v1/tcp", get_tcp, {}},
+      {"GET", "/v1/access-log", get_access_log, {}},
       {"GET", "/v1/config", get_config, {}},
       {"GET", "/v1/version", get_version, {}},
       {"GET", "/metrics", get_metrics, {}},

@@ -4,6 +4,7 @@
 //          /v1/monitor[?name=]  /v1/route[?prefix=]  /v1/bgp  /v1/bgp/route[?prefix=]  /v1/bgp/neighbor[?address=]
 //          /v1/arp  /v1/flow[?protocol=&client=&member=&address=&destination=&port=&virtual=&pool=&limit=]
 //          /v1/worker  /v1/port  /v1/drop  /v1/config  /v1/version      /metrics (Prometheus)
+//          /v1/error[?virtual=&limit=]  /v1/tcp  /v1/access-log         mode http: last errors, TCP endpoints, the log
 //          (the BGP ones take ?text=1: {"text"} as imish prints it)
 //   PATCH  /v1/member {"pool","member","state"}   /v1/virtual {"name","state"}
 //   DELETE /v1/flow[?the same filter]

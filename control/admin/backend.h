@@ -86,10 +86,14 @@ class Backend {
   virtual std::vector<WorkerStatus> workers() = 0;
   virtual std::vector<PortStatus> ports() = 0;
   virtual DropsStatus drops() = 0;
+  virtual std::vector<TcpWorkerStatus> tcp() = 0;
+  virtual AccessLogStatus access_log() = 0;
   virtual VersionStatus version() = 0;
   virtual std::string config_yaml() = 0;  // the running configuration, defaults filled in
 
-  // Workers are asked; the answer comes later.
+  // Workers are asked; the answer comes later. `virtual_server` empty: of all.
+  virtual void http_errors(const std::string& virtual_server, std::size_t limit,
+                           std::function<void(HttpErrorsStatus)> answer) = 0;
   virtual void neighbor_entries(std::function<void(std::vector<NeighborEntryStatus>)> answer) = 0;
   virtual void list_flows(const FlowFilter& filter, std::function<void(Result<FlowsStatus>)> answer) = 0;
   virtual void delete_flows(const FlowFilter& filter, std::function<void(Result<std::uint64_t>)> answer) = 0;

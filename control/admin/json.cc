@@ -6,9 +6,6 @@
 namespace sluice::admin {
 namespace {
 
-// Two decimals are what a person reads; more is noise in diffs and golden files.
-double round2(double value) { return std::round(value * 100) / 100; }
-
 Json optional_seconds(const std::optional<double>& value) { return value ? Json(round2(*value)) : Json(nullptr); }
 
 void put_state(Json& out, const State& state) {
@@ -51,6 +48,8 @@ Json array_of(const std::vector<T>& values) {
 
 }  // namespace
 
+double round2(double value) { return std::round(value * 100) / 100; }
+
 std::string_view name_of(Availability availability) {
   switch (availability) {
     case Availability::available:
@@ -91,6 +90,7 @@ Json to_json(const VirtualStatus& value) {
   out["note"] = value.note;
   out["origin"] = value.origin;
   out["clientside"] = to_json(value.traffic);
+  if (value.http) out["http"] = to_json(*value.http);
   return out;
 }
 

@@ -34,6 +34,12 @@ Json to_json(const DropsStatus& value);
 Json to_json(const FlowStatus& value);
 Json to_json(const FlowsStatus& value);
 Json to_json(const VersionStatus& value);
+// json_l7.cc
+Json to_json(const HttpStatus& value);
+Json to_json(const HttpErrorStatus& value);
+Json to_json(const HttpErrorsStatus& value);
+Json to_json(const TcpWorkerStatus& value);
+Json to_json(const AccessLogStatus& value);
 Json to_json(const Error& value);
 
 template <typename T>
@@ -42,6 +48,9 @@ Json to_json(const std::vector<T>& values) {
   for (const T& value : values) array.push_back(to_json(value));
   return array;
 }
+
+// Two decimals are what a person reads; more is noise in diffs and golden files.
+double round2(double value);
 
 // JSON text; bytes that are no UTF-8 (a monitor's send string may hold them) become U+FFFD instead of an exception.
 std::string dump(const Json& json, int indent = -1);

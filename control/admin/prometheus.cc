@@ -49,6 +49,23 @@ class Family {
   std::string_view name_;
 };
 
+// A family of histograms: the buckets, sum and count of each under its labels.
+void histograms(std::string& out, std::string_view name, std::string_view help,
+                const std::vector<std::pair<Labels, const LatencyStatus*>>& samples) {
+  out += fmt::format("# HELP {} {}\n# TYPE {} histogram\n", name, help, name);
+  for (const auto& [labels, latency] : samples) {
+    std::string inside;
+    for (const auto& [label, value] : labels) inside += fmt::format("{}=\"{}\",", label, escape(value));
+    for (const auto& [bound_s, count] : latency->buckets) {
+      out += fmt::format("{}_bucket{{{}le=\"{}\"}} {}\n", name, inside, bound_s, count);
+    }
+    out += fmt::format("{}_bucket{{{}le=\"+Inf\"}} {}\n", name, inside, latency->count);
+    if (!inside.empty()) inside.pop_back();
+    out +=
+        fmt::format("{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, inside, latency->sum_s, name, inside, latency->count);
+  }
+}
+
 template <typename T>
 struct Column {
   const char* name;
@@ -128,6 +145,87 @@ void load_balancing(std::string& out, Backend& backend) {
   };
   availability(out, "member", members, member_labels);
   traffic(out, "member", "server side", members, member_labels);
+}
+
+void http(std::string& out, Backend& backend) {
+  auto virtuals = backend.virtuals();
+  std::erase_if(virtuals, [](const VirtualStatus& v) { return !v.http; });
+  if (virtuals.empty()) return;
+  const auto labels = [](const VirtualStatus& v) { return Labels{{"virtual", v.name}, {"partition", v.partition}}; };
+  using V = VirtualStatus;
+  static constexpr Column<V> kColumns[] = {
+      {"sluice_http_requests_total", "counter", "Requests whose head was read.",
+       [](const V& v) { return v.http->requests; }},
+      {"sluice_http_own_answers_total", "counter", "Pages and redirects of Sluice itself.",
+       [](const V& v) { return v.http->own_answers; }},
+      {"sluice_http_retries_total", "counter", "Requests sent once more, the reused connection having died.",
+       [](const V& v) { return v.http->retries; }},
+      {"sluice_http_upgrades_total", "counter", "Connections that became tunnels.",
+       [](const V& v) { return v.http->upgrades; }},
+      {"sluice_http_server_connects_total", "counter", "Connections opened to members.",
+       [](const V& v) { return v.http->server_connects; }},
+      {"sluice_http_server_reuse_total", "counter", "Requests that found a connection open.",
+       [](const V& v) { return v.http->server_reuse; }},
+      {"sluice_http_server_idle", "gauge", "Idle connections to members of its pools.",
+       [](const V& v) { return v.http->server_idle; }}};
+  columns(out, virtuals, labels, kColumns);
+  const auto with = [&](const V& v, std::string_view label, std::string_view value) {
+    Labels all = labels(v);
+    all.emplace_back(label, value);
+    return all;
+  };
+  {
+    Family family(out, "sluice_http_responses_total", "counter", "Responses of members, by class.");
+    static constexpr std::string_view kClasses[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    for (const V& v : virtuals) {
+      for (std::size_t i = 0; i < 5; ++i) family.add(with(v, "class", kClasses[i]), v.http->responses[i]);
+    }
+  }
+  {
+    Family family(out, "sluice_http_errors_total", "counter",
+                  "Requests that ended otherwise, and connections not let in, by reason.");
+    for (const V& v : virtuals) {
+      for (const HttpStatus::Reason& reason : v.http->errors) family.add(with(v, "reason", reason.name), reason.count);
+    }
+  }
+  struct Part {
+    const char* name;
+    const char* help;
+    LatencyStatus HttpStatus::*field;
+  };
+  static constexpr Part kParts[] = {
+      {"sluice_http_connect_seconds", "From SYN to SYN-ACK of a member.", &HttpStatus::connect},
+      {"sluice_http_first_byte_seconds", "From the request's head to the response's.", &HttpStatus::first_byte},
+      {"sluice_http_total_seconds", "From the request's first byte to the response's last.", &HttpStatus::total}};
+  for (const Part& part : kParts) {
+    std::vector<std::pair<Labels, const LatencyStatus*>> samples;
+    for (const V& v : virtuals) samples.emplace_back(labels(v), &((*v.http).*part.field));
+    histograms(out, part.name, part.help, samples);
+  }
+}
+
+void tcp(std::string& out, Backend& backend) {
+  const auto workers = backend.tcp();
+  if (workers.empty()) return;
+  const auto labels = [](const TcpWorkerStatus& w) { return Labels{{"worker", std::to_string(w.id)}}; };
+  using W = TcpWorkerStatus;
+  static constexpr Column<W> kColumns[] = {
+      {"sluice_tcp_conns", "gauge", "TCP endpoints of Sluice.", [](const W& w) { return w.conns; }},
+      {"sluice_tcp_half_open", "gauge", "Client handshakes not complete.", [](const W& w) { return w.half_open; }},
+      {"sluice_http_sessions", "gauge", "Client connections.", [](const W& w) { return w.sessions; }},
+      {"sluice_http_idle_servers", "gauge", "Idle connections to members.", [](const W& w) { return w.idle_servers; }}};
+  columns(out, workers, labels, kColumns);
+  for (std::size_t i = 0; i < workers[0].counters.size(); ++i) {
+    const TcpCounterStatus& counter = workers[0].counters[i];
+    const std::string name = fmt::format("sluice_tcp_{}_total", counter.name);
+    Family family(out, name, "counter", fmt::format("{}.", counter.meaning));
+    for (const W& worker : workers) family.add(labels(worker), worker.counters[i].count);
+  }
+}
+
+void access_log(std::string& out, const AccessLogStatus& log) {
+  Family(out, "sluice_access_log_written_total", "counter", "Lines written.").add({}, log.written);
+  Family(out, "sluice_access_log_lost_total", "counter", "Lines lost: no room, or not written.").add({}, log.lost);
 }
 
 void monitors(std::string& out, Backend& backend) {
@@ -235,6 +333,9 @@ std::string prometheus_text(Backend& backend) {
       .add({{"version", version.version}, {"dpdk", version.dpdk}}, std::uint64_t{1});
   Family(out, "sluice_uptime_seconds", "gauge", "Seconds since start.").add({}, version.uptime_s);
   load_balancing(out, backend);
+  http(out, backend);
+  tcp(out, backend);
+  access_log(out, backend.access_log());
   monitors(out, backend);
   bgp(out, backend);
   drops(out, backend.drops());

@@ -8,9 +8,11 @@
 // Tested by: tests/control/admin/json_test.cc, tests/golden/show
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,13 +34,66 @@ struct State {
   std::string reason;  // "The children pool member(s) are down"
 };
 
+// How long something took, over all of its occurrences since start.
+struct LatencyStatus {
+  std::uint64_t count = 0;
+  double sum_s = 0;
+  double p50_ms = 0, p90_ms = 0, p99_ms = 0, max_ms = 0;
+  // Prometheus' histogram: how many took at most so many seconds; without +Inf, which is `count`.
+  std::vector<std::pair<double, std::uint64_t>> buckets;
+};
+
+// What a virtual server in mode http did. `errors` are requests that ended otherwise than by a member's response, or
+// connections that were not let in, by reason.
+struct HttpStatus {
+  std::uint64_t requests = 0, upgrades = 0, retries = 0;
+  double requests_rate = 0;
+  std::array<std::uint64_t, 5> responses{};  // 1xx .. 5xx, of members
+  std::uint64_t own_answers = 0;             // pages and redirects of ours
+  std::uint64_t server_connects = 0, server_reuse = 0;
+  std::uint64_t server_idle = 0;  // now, of all members of its pools
+  struct Reason {
+    std::string_view name, meaning;
+    std::uint64_t count = 0;
+  };
+  std::vector<Reason> errors;
+  LatencyStatus connect, first_byte, total;
+};
+
 struct VirtualStatus {
   std::string name, partition, destination, mode, pool, snat, persistence;
   State state;
-  std::string note;    // what the user should know: "mode http: served by L4 forwarding"
+  std::string note;    // what the user should know
   std::string origin;  // where it is configured
   std::uint32_t connection_limit = 0;
-  Traffic traffic;  // client side
+  Traffic traffic;                 // client side
+  std::optional<HttpStatus> http;  // mode http
+};
+
+// A request or response that the proxy refused or gave up.
+struct HttpErrorStatus {
+  std::string time;  // "2026-11-25T10:15:30.123Z"
+  double age_s = 0;
+  std::string side;     // whose fault: "request" | "response" | "connect" | "policy"
+  unsigned status = 0;  // what the client was answered; 0: its connection was reset
+  std::string client, destination, virtual_server;
+  std::string member;        // empty: none was chosen
+  std::uint64_t offset = 0;  // bytes of the message before the one at fault
+  std::string reason;
+  unsigned worker = 0;
+};
+
+struct HttpErrorsStatus {
+  std::vector<HttpErrorStatus> errors;  // newest first
+  std::uint64_t total = 0;              // since start, of all virtual servers
+};
+
+struct AccessLogStatus {
+  std::string file;
+  bool open = false;  // false also while no virtual server logs
+  std::string error;  // why lines cannot be written, now
+  std::uint64_t written = 0, bytes = 0;
+  std::uint64_t lost = 0;  // no room in a worker's ring, or not written
 };
 
 struct VirtualAddressStatus {
@@ -171,6 +226,19 @@ struct WorkerStatus {
   std::uint64_t pool_in_use = 0, pool_size = 0;
   std::uint64_t ring_drops = 0, steer_miss = 0, handovers_in = 0;
   std::uint64_t flows = 0, flows_max = 0;
+};
+
+// The TCP endpoints of ours (mode http), a worker's or all workers'.
+struct TcpCounterStatus {
+  std::string_view name, meaning;
+  std::uint64_t count = 0;
+};
+
+struct TcpWorkerStatus {
+  unsigned id = 0;
+  std::uint64_t conns = 0, half_open = 0;  // now
+  std::uint64_t sessions = 0, idle_servers = 0;
+  std::vector<TcpCounterStatus> counters;
 };
 
 struct PortStatus {

@@ -61,6 +61,11 @@ class Tree {
  private:
   Invocation& call() { return words_.invocation; }
 
+  void add_parameter(const char* name, const std::string& value) {
+    std::string& target = call().target;
+    target += fmt::format("{}{}={}", target.find('?') == std::string::npos ? "?" : "&", name, percent_encode(value));
+  }
+
   // A command that reads one resource, perhaps by name.
   CLI::App* add_get(CLI::App* parent, const char* name, const char* help, std::string path, Renderer render,
                     const char* parameter = nullptr, const char* metavar = "NAME") {
@@ -70,10 +75,8 @@ class Tree {
     command->final_callback([this, path = std::move(path), render, parameter] {
       if (!call().target.empty()) return;  // a subcommand of this one was meant
       call().target = path;
-      if (!words_.name.empty()) {
-        call().target += fmt::format("{}{}={}", path.find('?') == std::string::npos ? "?" : "&", parameter,
-                                     percent_encode(words_.name));
-      }
+      if (!words_.name.empty()) add_parameter(parameter, words_.name);
+      if (words_.count != 0) add_parameter("limit", std::to_string(words_.count));
       call().render = render;
     });
     return command;
@@ -99,6 +102,12 @@ class Tree {
     add_get(show, "workers", "Workers: packets, cycles, buffers", "/v1/worker", render_workers);
     add_get(show, "ports", "Ports of the engine", "/v1/port", render_ports, "name");
     add_get(show, "drops", "Dropped packets by reason", "/v1/drop", render_drops);
+    CLI::App* errors = add_get(show, "errors", "The last bad requests and responses of mode http", "/v1/error",
+                               render_errors, "virtual", "VIRTUAL");
+    errors->add_option("-n,--limit", words_.count, "At most so many (default: 100)")->check(CLI::Range(1, 100000));
+    add_get(show, "tcp", "TCP endpoints of mode http: conns, retransmissions, cookies, resets", "/v1/tcp", render_tcp);
+    add_get(show, "access-log", "The access log of mode http: its file, lines written and lost", "/v1/access-log",
+            render_access_log);
     add_get(show, "config", "The running configuration", "/v1/config", render_config);
     add_get(show, "version", "Versions and uptime of sluiced", "/v1/version", render_version);
   }

@@ -37,6 +37,11 @@ std::string render_drops(const Json& answer, const RenderOptions& options);
 std::string render_flows(const Json& answer, const RenderOptions& options);
 std::string render_config(const Json& answer, const RenderOptions& options);
 std::string render_version(const Json& answer, const RenderOptions& options);
+// mode http (render_l7.cc)
+std::string http_block(const Json& http);  // of a virtual server
+std::string render_errors(const Json& answer, const RenderOptions& options);
+std::string render_tcp(const Json& answer, const RenderOptions& options);
+std::string render_access_log(const Json& answer, const RenderOptions& options);
 // verbs (render_engine.cc)
 std::string render_ok(const Json& answer, const RenderOptions& options);
 std::string render_deleted(const Json& answer, const RenderOptions& options);

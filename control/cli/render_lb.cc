@@ -93,7 +93,8 @@ std::string virtual_block(const Json& v) {
   out += field("Persistence", text_of(v, "persistence"));
   if (number_of(v, "connection_limit") > 0) out += field("Connection Limit", count_of(v, "connection_limit"));
   if (!text_of(v, "origin").empty()) out += field("Configured In", text_of(v, "origin"));
-  return out + traffic_block(child_of(v, "clientside"), "ClientSide");
+  out += traffic_block(child_of(v, "clientside"), "ClientSide");
+  return child_of(v, "http").is_object() ? out + http_block(child_of(v, "http")) : out;
 }
 
 std::string member_block(const Json& m) {

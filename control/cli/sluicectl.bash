@@ -4,22 +4,22 @@ _sluicectl() {
   for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if (( skip )); then skip=0; continue; fi
     case $w in
-      --socket|-w|--watch|-c|--count|-s|--size|--snaplen|-i|-I|-t) skip=1 ;;
+      --socket|-w|--watch|-n|--limit|-c|--count|-s|--size|--snaplen|-i|-I|-t) skip=1 ;;
       -*) ;;
       *) path+="${path:+ }$w" ;;
     esac
   done
   if [[ $cur == -* ]]; then
-    COMPREPLY=($(compgen -W "--socket --json --help --version --watch --detail --count --size --check --write --snaplen" -- "$cur"))
+    COMPREPLY=($(compgen -W "--socket --json --help --version --watch --detail --brief --limit --count --size --check --write --snaplen" -- "$cur"))
     return
   fi
   local names=""
   case $path in
     "") words=(show modify clear delete ping capture apply shutdown) ;;
-    show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops config version) ;;
+    show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops errors tcp access-log config version) ;;
     "show ip") words=(route bgp) ;;
     "show ip bgp") words=(summary neighbors) ;;
-    "show virtual"|"modify virtual") names=virtual ;;
+    "show virtual"|"show errors"|"modify virtual") names=virtual ;;
     "show pool"|"show member"|"modify member") names=pool ;;
     "show monitor") names=monitor ;;
     "show ip bgp neighbors"|"clear ip bgp") names=bgp; words=('*') ;;

@@ -178,6 +178,9 @@ struct Kubernetes {
   std::vector<std::string> namespaces;  // only objects of these; empty: of every namespace
   std::string partition;                // only ConfigMaps for this partition; empty: of every partition
   PoolMemberType pool_member_type = PoolMemberType::cluster;
+  // Of the virtual servers made from ConfigMaps in mode http, which have no place for it themselves.
+  bool oneconnect = false;
+  lb::HttpOptions http;
   friend bool operator==(const Kubernetes&, const Kubernetes&) = default;
 };
 
@@ -193,6 +196,7 @@ struct Config {
   std::vector<VirtualAddress> virtual_addresses;  // after normalise(): one for every destination in use, sorted
   Bgp bgp;
   Admin admin;
+  std::string access_log = "/var/log/sluice/access.log";  // of mode http; absolute
   std::string manifests;  // directory of Kubernetes manifests, relative to the file; empty: none
   Kubernetes kubernetes;
   friend bool operator==(const Config&, const Config&) = default;

@@ -185,6 +185,8 @@ void describe(V& v, Kubernetes& k) {
   v.scalars("namespaces", k.namespaces, kListMax);
   v.field("partition", k.partition);
   v.field("pool-member-type", k.pool_member_type);
+  v.field("oneconnect", k.oneconnect);
+  v.object("http", k.http);
 }
 
 template <typename V>
@@ -199,6 +201,7 @@ void describe(V& v, Config& c) {
   v.named("pools", c.pools, kPoolsMax);
   v.named("virtual-servers", c.virtual_servers, kVirtualServersMax);
   v.named("virtual-addresses", c.virtual_addresses, kVirtualServersMax);
+  v.field("access-log", c.access_log);
   v.field("manifests", c.manifests);
   v.object("kubernetes", c.kubernetes);
   v.object("admin", c.admin);

@@ -282,11 +282,21 @@ class Validator {
                                                  name_of(protocol), in_quotes(other->second)));
       if (auto problem = address_problem(server.destination.address)) error(path + ".destination", *problem);
       check_snat(path, server, snat_pools);
-      for (auto& finding : check_http(server)) error(path + '.' + finding.path, std::move(finding.message));
-      for (std::size_t i = 0; i < server.http.routes.size(); ++i)
-        check_reference(fmt::format("{}.http.routes[{}].pool", path, i), "pool", server.http.routes[i].pool,
-                        config_.pools, pools);
+      check_http_of(path, server, pools);
     }
+    VirtualServer manifest;  // what every ConfigMap in mode http will be told
+    manifest.mode = Mode::http;
+    manifest.oneconnect = config_.kubernetes.oneconnect;
+    manifest.http = config_.kubernetes.http;
+    check_http_of("kubernetes", manifest, pools);
+  }
+
+  void check_http_of(const std::string& path, const VirtualServer& server,
+                     const std::unordered_set<std::string_view>& pools) {
+    for (auto& finding : check_http(server)) error(path + '.' + finding.path, std::move(finding.message));
+    for (std::size_t i = 0; i < server.http.routes.size(); ++i)
+      check_reference(fmt::format("{}.http.routes[{}].pool", path, i), "pool", server.http.routes[i].pool,
+                      config_.pools, pools);
   }
 
   void check_snat(const std::string& path, const VirtualServer& server,
@@ -327,6 +337,9 @@ class Validator {
             fmt::format("is {} bytes long: unix sockets have at most {}", socket.size(), kSocketPathMax));
     if (config_.manifests.empty() && !(config_.kubernetes == Kubernetes{}))
       warn("kubernetes", "has no effect without `manifests:`");
+    if (!config_.access_log.starts_with('/') || config_.access_log.ends_with('/') ||
+        config_.access_log.find('\0') != std::string::npos)
+      error("access-log", in_quotes(config_.access_log) + " is no absolute path of a file");
     if (config_.manifests.find('\0') != std::string::npos) error("manifests", "has a zero byte in it");
   }
 

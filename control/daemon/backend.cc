@@ -8,6 +8,7 @@
 #include "control/config/print.h"
 #include "control/daemon/ask.h"
 #include "control/daemon/flow_walk.h"
+#include "control/daemon/http_errors.h"
 #include "dataplane/ip/neighbor.h"
 
 namespace sluice::daemon {
@@ -50,6 +51,15 @@ std::vector<admin::WorkerStatus> Backend::workers() { return parts_.statistics.w
 std::vector<admin::PortStatus> Backend::ports() { return parts_.statistics.ports(parts_.reconfigure.running()); }
 
 admin::DropsStatus Backend::drops() { return parts_.statistics.drops(); }
+
+std::vector<admin::TcpWorkerStatus> Backend::tcp() { return parts_.statistics.tcp(); }
+
+admin::AccessLogStatus Backend::access_log() { return parts_.access_log.status(); }
+
+void Backend::http_errors(const std::string& virtual_server, std::size_t limit,
+                          std::function<void(admin::HttpErrorsStatus)> answer) {
+  gather_errors(parts_.engine, virtual_server, limit, std::move(answer));
+}
 
 admin::VersionStatus Backend::version() {
   admin::VersionStatus out;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "control/admin/backend.h"
+#include "control/daemon/access_log.h"
 #include "control/daemon/capture_session.h"
 #include "control/daemon/reconfigure.h"
 #include "control/daemon/statistics.h"
@@ -27,6 +28,7 @@ class Backend final : public admin::Backend {
     BgpControl& bgp;
     Reconfigure& reconfigure;
     Statistics& statistics;
+    AccessLog& access_log;
     std::string config_path;
     std::function<void()> shutdown;
   };
@@ -47,9 +49,13 @@ class Backend final : public admin::Backend {
   std::vector<admin::WorkerStatus> workers() override;
   std::vector<admin::PortStatus> ports() override;
   admin::DropsStatus drops() override;
+  std::vector<admin::TcpWorkerStatus> tcp() override;
+  admin::AccessLogStatus access_log() override;
   admin::VersionStatus version() override;
   std::string config_yaml() override;
   void neighbor_entries(std::function<void(std::vector<admin::NeighborEntryStatus>)> answer) override;
+  void http_errors(const std::string& virtual_server, std::size_t limit,
+                   std::function<void(admin::HttpErrorsStatus)> answer) override;
   void list_flows(const admin::FlowFilter& filter, std::function<void(Result<admin::FlowsStatus>)> answer) override;
   void delete_flows(const admin::FlowFilter& filter, std::function<void(Result<std::uint64_t>)> answer) override;
   tl::expected<admin::ApplyReport, Errors> apply(const std::optional<admin::ConfigText>& config,

@@ -1,6 +1,8 @@
 // sluice.yaml and its manifests; see config_source.h.
 #include "control/daemon/config_source.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "control/config/parse.h"
@@ -18,6 +20,10 @@ LoadedConfig with_manifests(config::ParseOutcome parsed, k8s::ObjectStore& store
   loaded.warnings = std::move(parsed.warnings);
   if (!parsed.config) return loaded;
   append(loaded.complaints, folder.sync(parsed.config->manifests, store));
+  for (const io::ManifestText& waiting : folder.waiting()) {
+    loaded.warnings.push_back(
+        {waiting.file, fmt::format("{} bytes are read in the background, and take effect then", waiting.text.size())});
+  }
   if (parsed.config->manifests.empty()) {
     loaded.config = std::move(parsed.config);
     return loaded;
@@ -53,9 +59,15 @@ LoadedConfig ConfigSource::check(const std::string& path) {
   return with_manifests(config::load_file(path), store, folder);
 }
 
-LoadedConfig ConfigSource::check(const std::string& name, const std::string& text) {
-  k8s::ObjectStore store;
-  io::ManifestFolder folder;
+LoadedConfig ConfigSource::preview() const {
+  k8s::ObjectStore store = store_.clone();
+  io::ManifestFolder folder = folder_;
+  return with_manifests(config::load_file(path_), store, folder);
+}
+
+LoadedConfig ConfigSource::preview(const std::string& name, const std::string& text) const {
+  k8s::ObjectStore store = store_.clone();
+  io::ManifestFolder folder = folder_;
   return with_manifests(parse_as(name, text), store, folder);
 }
 

@@ -34,9 +34,16 @@ class ConfigSource {
   LoadedConfig load();
   // Takes `text` for the file's; `name` stands in messages and is what a relative `manifests:` is relative to.
   LoadedConfig load(const std::string& name, const std::string& text);
-  // The same without touching what is remembered of the manifests: to check a configuration.
+  // The same, but nothing of it is remembered: what load() would say.
+  LoadedConfig preview() const;
+  LoadedConfig preview(const std::string& name, const std::string& text) const;
+  // A configuration that nobody runs: everything is read anew.
   static LoadedConfig check(const std::string& path);
-  static LoadedConfig check(const std::string& name, const std::string& text);
+  // From now on load() reads at most so much of manifests at once; the rest waits to be parsed elsewhere and offered,
+  // and each load says that it does.
+  void set_manifest_bytes_at_once(std::size_t bytes) { folder_.set_bytes_at_once(bytes); }
+  std::vector<io::ManifestText> take_waiting_manifests() { return folder_.take_waiting(); }
+  void offer(io::ParsedManifest parsed) { folder_.offer(std::move(parsed)); }
   // What a change of should lead to a reload: the file, and the folder of `running`.
   std::vector<std::string> watched_paths(const config::Config& running) const;
 

@@ -10,23 +10,27 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <unistd.h>
+#include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <iostream>
 
 #include "control/admin/api.h"
+#include "control/daemon/access_log.h"
 #include "control/daemon/backend.h"
 #include "control/daemon/log.h"
 #include "control/daemon/neighbors.h"
 #include "control/io/file_watch.h"
 #include "control/io/http_server.h"
+#include "control/io/manifest_reader.h"
 #include "dataplane/port/eal.h"
+#include "lb/l7/proxy.h"
 
 namespace sluice::daemon {
 namespace {
 
 constexpr Duration kDrainTime = 200ms;  // after the routes are withdrawn: what is on its way still arrives
-constexpr Duration kEndTimeMax = 5s;    // whatever hangs, the end comes
+constexpr std::size_t kManifestBytesAtOnce = 64 * 1024;  // 50 ms
+constexpr Duration kEndTimeMax = 5s;                     // whatever hangs, the end comes
 
 class Daemon {
  public:
@@ -41,14 +45,20 @@ class Daemon {
         bgp_(loop_, routes_),
         neighbors_(*engine_),
         statistics_(*engine_, balancing_, health_, routes_),
+        access_log_(access_rings(*engine_)),
         reconfigure_({source_, *engine_, balancing_, health_, routes_, bgp_},
                      [this](const config::Config& running) { follow(running); }),
-        backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, reconfigure_, statistics_, options.config,
-                  [this] { end("sluicectl shutdown"); }}),
+        backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, reconfigure_, statistics_, access_log_,
+                  options.config, [this] { end("sluicectl shutdown"); }}),
         api_(backend_),
         admin_(loop_, io::HttpLimits{}, [this](auto exchange) { api_.handle(std::move(exchange)); }),
         metrics_(loop_, metrics_limits(), [this](auto exchange) { serve_metrics(std::move(exchange)); }),
         end_alarm_(loop_, [this] { loop_.stop(); }),
+        manifest_reader_(loop_,
+                         [this](auto parsed) {
+                           for (auto& one : parsed) source_.offer(std::move(one));
+                           reload("manifests were read");
+                         }),
         config_(std::move(config)),
         socket_(options.socket.value_or(config_.admin.socket)) {}
 
@@ -61,6 +71,8 @@ class Daemon {
     }
     start_timers();
     if (Errors errors = reconfigure_.start(config_); !errors.empty()) return errors;
+    // What is read from now on must not hold up BGP.
+    source_.set_manifest_bytes_at_once(kManifestBytesAtOnce);
     start_watch();
     log_start();
     return {};
@@ -68,7 +80,10 @@ class Daemon {
 
   void run() {
     loop_.on_signal({SIGTERM, SIGINT}, [this](int signal) { end(signal == SIGTERM ? "SIGTERM" : "SIGINT"); });
-    loop_.on_signal({SIGHUP}, [this](int) { reload("SIGHUP"); });
+    loop_.on_signal({SIGHUP}, [this](int) {
+      access_log_.reopen();
+      reload("SIGHUP");
+    });
     loop_.run();
   }
 
@@ -79,6 +94,7 @@ class Daemon {
     metrics_.stop();
     backend_.stop();
     health_.stop();
+    access_log_.stop();
     const Status stopped = engine_->stop();
     engine_->engine().collect();
     if (!stopped) spdlog::error("{}", stopped.error().text());
@@ -110,7 +126,10 @@ class Daemon {
       routes_.check_links();
       balancing_.collect();
     });
-    every(100ms, [this] { neighbors_.exchange(); });
+    every(100ms, [this] {
+      neighbors_.exchange();
+      if (auto waiting = source_.take_waiting_manifests(); !waiting.empty()) manifest_reader_.read(std::move(waiting));
+    });
   }
   void collect() {
     engine_->engine().collect();
@@ -127,7 +146,17 @@ class Daemon {
     watch_ = std::move(*watch);
   }
 
+  static std::vector<lb::AccessRing*> access_rings(PacketEngine& engine) {
+    std::vector<lb::AccessRing*> rings;
+    for (unsigned i = 0; i < engine.workers(); ++i) rings.push_back(&engine.datapath(i).proxy().access_log());
+    return rings;
+  }
+
   void follow(const config::Config& running) {
+    access_log_.configure(running.access_log, std::ranges::any_of(running.virtual_servers, [](const auto& server) {
+                            return server.mode == config::Mode::http &&
+                                   server.http.access_log != config::AccessLog::off;
+                          }));
     if (watch_) watch_->set_paths(source_.watched_paths(running));
   }
 
@@ -169,11 +198,13 @@ class Daemon {
   BgpControl bgp_;
   Neighbors neighbors_;
   Statistics statistics_;
+  AccessLog access_log_;
   Reconfigure reconfigure_;
   Backend backend_;
   admin::Api api_;
   io::HttpServer admin_, metrics_;
   io::Alarm end_alarm_;
+  io::ManifestReader manifest_reader_;
   config::Config config_;
   const std::string socket_;
   std::vector<std::unique_ptr<io::Ticker>> tickers_;

@@ -92,7 +92,7 @@ tl::expected<admin::ApplyReport, Errors> Reconfigure::apply(const std::optional<
                                                             bool check_only, const std::string& why) {
   LoadedConfig loaded;
   if (check_only) {
-    loaded = text ? ConfigSource::check(text->name, text->text) : ConfigSource::check(parts_.source.path());
+    loaded = text ? parts_.source.preview(text->name, text->text) : parts_.source.preview();
   } else {
     loaded = text ? parts_.source.load(text->name, text->text) : parts_.source.load();
   }

@@ -3,6 +3,7 @@
 // Called by: control/daemon/backend. Runs on: control thread. Tested by: tests/lab (values), tests/golden (rendering)
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "control/admin/status.h"
@@ -30,6 +31,9 @@ class Statistics {
   std::vector<admin::PoolStatus> pools(const config::Config& config) const;
   std::vector<admin::NodeStatus> nodes(const config::Config& config) const;
 
+  // ---- mode http (statistics_l7.cc)
+  std::vector<admin::TcpWorkerStatus> tcp() const;
+
   // ---- engine (statistics_engine.cc)
   std::vector<admin::WorkerStatus> workers() const;
   std::vector<admin::PortStatus> ports(const config::Config& config) const;
@@ -42,7 +46,9 @@ class Statistics {
   admin::Traffic traffic_of(const lb::ConnectionCount& connections, const lb::Traffic& traffic, const void* key) const;
   lb::ObjectStatus status_of(const lb::Pool& pool, std::size_t member) const;
   lb::ObjectStatus status_of(const lb::Pool& pool) const;
-  lb::ObjectStatus status_of(const lb::VirtualServer& server) const;
+  lb::ObjectStatus status_of(const lb::VirtualServer& server) const;           // by the best of its pools
+  static std::set<const lb::Pool*> pools_of(const lb::VirtualServer& server);  // its own and its routes'
+  admin::HttpStatus http_of(const lb::VirtualServer& server) const;
   admin::MemberStatus member_of(const lb::Pool& pool, std::size_t member) const;
   std::uint64_t drop_count(DropReason reason) const;
 
@@ -51,6 +57,7 @@ class Statistics {
   Health& health_;
   Routes& routes_;
   TrafficRates traffic_rates_;
+  Rates<1> http_rates_;    // requests, by the virtual server's runtime id
   Rates<3> worker_rates_;  // rx, tx, drops
   Rates<4> port_rates_;    // rx, tx packets; rx, tx bytes
   Rates<1> drop_rates_;

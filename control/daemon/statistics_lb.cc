@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <optional>
 
 #include "control/config/words.h"
 #include "control/daemon/overrides.h"
@@ -42,10 +43,12 @@ std::string persist_text(const config::VirtualServer& server) {
 
 void Statistics::sample(Instant now) {
   traffic_rates_.begin(now);
+  http_rates_.begin(now);
   if (const lb::Snapshot* snapshot = balancing_.current()) {
     for (const lb::VirtualServer& server : snapshot->virtual_servers()) {
       const auto& runtime = *server.runtime;
       traffic_rates_.sample(key_of(&runtime), counts_of(runtime.connections, runtime.traffic.sum()));
+      if (server.mode == lb::Mode::http) http_rates_.sample(runtime.id, {runtime.http.requests()});
     }
     for (const auto& pool : snapshot->pools()) {
       traffic_rates_.sample(key_of(pool->runtime.get()),
@@ -56,6 +59,7 @@ void Statistics::sample(Instant now) {
     }
   }
   traffic_rates_.end();
+  http_rates_.end();
 
   worker_samples_before_ = std::move(worker_samples_);
   worker_samples_ = engine_.engine().statistics();
@@ -105,10 +109,24 @@ lb::ObjectStatus Statistics::status_of(const lb::Pool& pool) const {
   return lb::pool_status(members);
 }
 
+std::set<const lb::Pool*> Statistics::pools_of(const lb::VirtualServer& server) {
+  std::set<const lb::Pool*> pools(server.http_pools.begin(), server.http_pools.end());
+  if (server.pool != nullptr) pools.insert(server.pool);
+  return pools;
+}
+
 lb::ObjectStatus Statistics::status_of(const lb::VirtualServer& server) const {
-  const auto pool = server.pool == nullptr ? lb::ObjectStatus{} : status_of(*server.pool);
-  return lb::virtual_server_status(server.enabled, server.pool == nullptr ? nullptr : &pool,
-                                   server.runtime->connections.current(), server.connection_limit);
+  std::optional<lb::ObjectStatus> best;
+  const auto rank = [](const lb::ObjectStatus& status) {
+    constexpr int kRanks[] = {3, 0, 2, 1};  // available, offline, unknown, unavailable
+    return kRanks[static_cast<std::size_t>(status.availability)];
+  };
+  for (const lb::Pool* pool : pools_of(server)) {
+    lb::ObjectStatus status = status_of(*pool);
+    if (!best || rank(status) > rank(*best)) best = std::move(status);
+  }
+  return lb::virtual_server_status(server.enabled, best ? &*best : nullptr, server.runtime->connections.current(),
+                                   server.connection_limit);
 }
 
 std::vector<admin::VirtualStatus> Statistics::virtuals(const config::Config& config) const {
@@ -129,6 +147,7 @@ std::vector<admin::VirtualStatus> Statistics::virtuals(const config::Config& con
     status.origin = configured->origin.text;
     status.connection_limit = server.connection_limit;
     status.traffic = traffic_of(server.runtime->connections, server.runtime->traffic.sum(), server.runtime.get());
+    if (server.mode == lb::Mode::http) status.http = http_of(server);
     out.push_back(std::move(status));
   }
   return out;

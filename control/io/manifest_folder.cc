@@ -48,6 +48,8 @@ Errors ManifestFolder::sync(const std::string& folder, k8s::ObjectStore& store) 
     store.remove(known->first);
     known = texts_.erase(known);
   }
+  waiting_.clear();
+  std::size_t left = bytes_at_once_;
   for (const auto& file : present) {
     auto text = config::read_file(file);
     if (!text) {
@@ -57,9 +59,19 @@ Errors ManifestFolder::sync(const std::string& folder, k8s::ObjectStore& store) 
     }
     const auto known = texts_.find(file);
     if (known != texts_.end() && known->second == *text) continue;
-    store.apply(file, *text);
+    const auto offer = offered_.find(file);
+    if (offer != offered_.end() && offer->second.text == *text) {
+      store.apply(file, *offer->second.parsed);
+    } else if (text->size() > left) {
+      waiting_.push_back({file, std::move(*text)});
+      continue;
+    } else {
+      left -= text->size();
+      store.apply(file, *text);
+    }
     texts_.insert_or_assign(file, std::move(*text));
   }
+  offered_.clear();
   return errors;
 }
 

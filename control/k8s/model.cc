@@ -111,6 +111,10 @@ class ModelBuilder {
     if (spec.destination) server.destination = *spec.destination;
     server.mode = spec.mode;
     server.pool = pool.name;
+    if (server.mode == config::Mode::http) {
+      server.oneconnect = base_.kubernetes.oneconnect;
+      server.http = base_.kubernetes.http;
+    }
     server.origin = {spec.origin};
     const auto* listening = spec.destination ? &server : nullptr;
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "control/config/tree.h"
@@ -59,40 +61,58 @@ struct ObjectStore::State {
   }
 };
 
+struct ObjectStore::Parsed {
+  std::vector<ReadObject> objects;
+  Errors errors;  // of documents that could not be read at all
+};
+
 ObjectStore::ObjectStore() : state_(std::make_unique<State>()) {}
 ObjectStore::~ObjectStore() = default;
 ObjectStore::ObjectStore(ObjectStore&&) noexcept = default;
 ObjectStore& ObjectStore::operator=(ObjectStore&&) noexcept = default;
 
-Errors ObjectStore::apply(std::string_view file, std::string_view text) {
+std::shared_ptr<ObjectStore::Parsed> ObjectStore::parse(std::string_view file, std::string_view text) {
+  auto out = std::make_shared<Parsed>();
+  for (const auto& document : parse_documents(file, text)) {
+    out->errors.insert(out->errors.end(), document.errors.begin(), document.errors.end());
+    if (!document.errors.empty()) continue;
+    auto objects = read_objects(file, document);
+    std::move(objects.begin(), objects.end(), std::back_inserter(out->objects));
+  }
+  return out;
+}
+
+ObjectStore ObjectStore::clone() const {
+  ObjectStore out;
+  *out.state_ = *state_;
+  return out;
+}
+
+Errors ObjectStore::apply(std::string_view file, std::string_view text) { return apply(file, *parse(file, text)); }
+
+Errors ObjectStore::apply(std::string_view file, Parsed& parsed) {
   const auto known = state_->sources.find(file);
   if (known == state_->sources.end() && state_->sources.size() >= kFilesMax)
     return {{std::string(file), fmt::format("more than {} files of manifests: it is left out", kFilesMax)}};
   Source old;
   if (known != state_->sources.end()) old = std::move(known->second);
   Source fresh;
-  bool unreadable = false;
+  fresh.errors = std::move(parsed.errors);
+  const bool unreadable = !fresh.errors.empty();
   const std::size_t room = kObjectsMax - std::min(kObjectsMax, state_->object_count());
 
-  for (const auto& document : parse_documents(file, text)) {
-    if (!document.errors.empty()) {
-      fresh.errors.insert(fresh.errors.end(), document.errors.begin(), document.errors.end());
-      unreadable = true;
-      continue;
-    }
-    for (auto& read : read_objects(file, document)) {
-      if (!read.notice.empty()) fresh.notices.push_back({read.place, read.notice});
-      for (const auto& breach : read.breaches) fresh.errors.push_back(to_error(file, read, breach));
-      if (!read.breaches.empty()) {
-        fresh.broken.insert(read.key);
-      } else if (read.object) {
-        if (fresh.objects.size() >= room)
-          fresh.errors.push_back({read.place, fmt::format("more than {} objects: it is left out", kObjectsMax)});
-        else if (auto* spec = std::get_if<VirtualServerSpec>(&*read.object))
-          spec->origin = fmt::format("{} {}", file, read.key.text());
-        if (fresh.objects.size() < room && !fresh.objects.emplace(read.key, std::move(*read.object)).second)
-          fresh.errors.push_back({read.place, "is in this file twice: keep one of them"});
-      }
+  for (ReadObject& read : parsed.objects) {
+    if (!read.notice.empty()) fresh.notices.push_back({read.place, read.notice});
+    for (const auto& breach : read.breaches) fresh.errors.push_back(to_error(file, read, breach));
+    if (!read.breaches.empty()) {
+      fresh.broken.insert(read.key);
+    } else if (read.object) {
+      if (fresh.objects.size() >= room)
+        fresh.errors.push_back({read.place, fmt::format("more than {} objects: it is left out", kObjectsMax)});
+      else if (auto* spec = std::get_if<VirtualServerSpec>(&*read.object))
+        spec->origin = fmt::format("{} {}", file, read.key.text());
+      if (fresh.objects.size() < room && !fresh.objects.emplace(read.key, std::move(*read.object)).second)
+        fresh.errors.push_back({read.place, "is in this file twice: keep one of them"});
     }
   }
   // What cannot be read now stays as it was: the broken objects, or all that might be behind an unreadable part.

@@ -37,9 +37,16 @@ class ObjectStore {
   ObjectStore(ObjectStore&&) noexcept;
   ObjectStore& operator=(ObjectStore&&) noexcept;
 
+  // What takes time of apply(), and needs nothing of the store: reading a text. Any thread.
+  struct Parsed;
+  static std::shared_ptr<Parsed> parse(std::string_view file, std::string_view text);
+  // As the other apply(); takes `parsed` apart.
+  Errors apply(std::string_view file, Parsed& parsed);
+
   // Takes the whole text (YAML, several documents, or JSON) of one source: objects that it no longer holds are gone.
   // A source that cannot be read as YAML or JSON at all keeps all its last good objects. Returns this source's errors.
   Errors apply(std::string_view file, std::string_view text);
+  ObjectStore clone() const;
   // The source is gone, and its objects with it.
   void remove(std::string_view file);
   // Names of the sources, sorted.

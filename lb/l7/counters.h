@@ -9,6 +9,7 @@ namespace sluice::lb {
 
 struct ProxyCounters {
   Counter sessions_open;     // now: a level
+  Counter conns, half_open;  // now: levels; of the TCP stack
   Counter idle_servers;      // now: a level; OneConnect
   Counter sessions_created;  // client connections whose handshake completed and that were let in
   Counter refused_limit;     // at the virtual server's connection limit or rate

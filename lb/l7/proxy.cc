@@ -173,6 +173,8 @@ bool Proxy::on_icmp_error(Instant now, packet::Packet packet, const wire::Layers
 void Proxy::run_ready(Instant now) {
   while (Conn* conn = stack_.take_ready()) on_event(now, *conn);
   stack_.flush(now);
+  counters_.conns.set(stack_.conns_in_use());
+  counters_.half_open.set(stack_.half_open());
 }
 
 void Proxy::on_event(Instant now, Conn& conn) {
@@ -332,6 +334,12 @@ void Proxy::on_deadline(Instant now, Session& s) {
     fail(now, s, Failure::timed_out, ErrorSide::connect, 0, "the member did not answer the SYN in time");
   } else if (s.request_done && !s.response_begun) {
     fail(now, s, Failure::timed_out, ErrorSide::response, 0, "the member did not answer the request in time");
+  } else if (!s.request_done && !s.response_begun && !s.client->receive_queue.empty()) {
+    fail(now, s, Failure::timed_out, ErrorSide::response, 0, "the member did not read the request in time");
+  } else if (!s.request_done && !s.response_begun) {
+    http(s).client_timeouts.add();
+    record(now, s, ErrorSide::request, 408, s.request.message_bytes(), "the body did not arrive in time");
+    answer(now, s, 408);
   } else {
     const bool client_is_slow = !s.request_done || s.server == nullptr || !s.server->receive_queue.empty();
     if (client_is_slow) http(s).client_timeouts.add();

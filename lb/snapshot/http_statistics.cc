@@ -10,18 +10,26 @@ std::uint64_t Latency::count() const { return std::accumulate(counts.begin(), co
 Duration Latency::quantile(double share) const {
   const std::uint64_t all = count();
   if (all == 0) return Duration::zero();
-  const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(all) + 0.5);
+  const auto wanted = std::max<std::uint64_t>(static_cast<std::uint64_t>(share * static_cast<double>(all) + 0.5), 1);
+  const Duration max = std::chrono::microseconds(max_us);
   std::uint64_t seen = 0;
-  for (unsigned bucket = 0; bucket < counts.size(); ++bucket) {
+  for (unsigned bucket = 0; bucket + 1 < counts.size(); ++bucket) {
     seen += counts[bucket];
-    if (seen >= std::max<std::uint64_t>(wanted, 1)) return LatencyHistogram::bound(bucket);
+    if (seen >= wanted) return std::min(LatencyHistogram::bound(bucket), max);
   }
-  return LatencyHistogram::bound(LatencyHistogram::kBuckets - 1);
+  return max;
 }
 
 void Latency::add(const LatencyHistogram& other) {
   for (unsigned bucket = 0; bucket < counts.size(); ++bucket) counts[bucket] += other.count_in(bucket);
   sum_us += other.sum_us();
+  max_us = std::max(max_us, other.max_us());
+}
+
+std::uint64_t HttpTable::requests() const {
+  std::uint64_t sum = 0;
+  for (const HttpCounters& c : counters_) sum += c.requests.get();
+  return sum;
 }
 
 HttpTotals HttpTable::sum() const {

@@ -15,25 +15,38 @@
 
 namespace sluice::lb {
 
-// Fixed buckets: bucket i holds times up to 16 us * 2^i, the last one all longer ones (from 34 s on).
+// Fixed buckets, four to a doubling, so that a bound is at most a quarter off: 4, 8, 12, 16 us; 20, 24, 28, 32 us; 40,
+// 48, 56, 64 us; ... The last one holds all longer times (from 33 s on).
 class LatencyHistogram {
  public:
-  static constexpr unsigned kBuckets = 22;
-  // The upper bound of a bucket; the last one has none.
-  static constexpr Duration bound(unsigned bucket) { return std::chrono::microseconds(std::int64_t{16} << bucket); }
+  static constexpr unsigned kSteps = 4;  // to a doubling
+  static constexpr unsigned kBuckets = 22 * kSteps;
+  // The longest time in a bucket; the last one has none.
+  static constexpr Duration bound(unsigned bucket) {
+    const unsigned step = bucket % kSteps + 1, doubling = bucket / kSteps;
+    if (doubling == 0) return std::chrono::microseconds(4 * step);
+    return std::chrono::microseconds(std::int64_t{4 * (kSteps + step)} << (doubling - 1));
+  }
+  static constexpr unsigned bucket_of(std::uint64_t us) {
+    if (us <= 16) return us == 0 ? 0 : static_cast<unsigned>((us - 1) / 4);
+    const auto doubling = static_cast<unsigned>(std::bit_width(us - 1)) - 4;  // us is in (8, 16] << doubling
+    const auto step = static_cast<unsigned>((us - 1) >> (doubling + 1)) - kSteps;
+    return std::min(doubling * kSteps + step, kBuckets - 1);
+  }
 
   void add(Duration time) {
     const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count() / 1000, 0));
-    const auto bucket = us == 0 ? 0U : static_cast<unsigned>(std::bit_width((us - 1) / 16));
-    counts_[std::min(bucket, kBuckets - 1)].add();
+    counts_[bucket_of(us)].add();
     sum_us_.add(us);
+    if (us > max_us_.get()) max_us_.set(us);
   }
   std::uint64_t count_in(unsigned bucket) const { return counts_[bucket].get(); }
   std::uint64_t sum_us() const { return sum_us_.get(); }
+  std::uint64_t max_us() const { return max_us_.get(); }
 
  private:
   std::array<Counter, kBuckets> counts_;
-  Counter sum_us_;
+  Counter sum_us_, max_us_;
 };
 
 struct alignas(64) HttpCounters {
@@ -55,9 +68,9 @@ struct alignas(64) HttpCounters {
 // A sum of LatencyHistograms at one moment.
 struct Latency {
   std::array<std::uint64_t, LatencyHistogram::kBuckets> counts{};
-  std::uint64_t sum_us = 0;
+  std::uint64_t sum_us = 0, max_us = 0;
   std::uint64_t count() const;
-  // The bound of the bucket in which the given share (0..1) of all lies; 0 without any.
+  // The bound of the bucket in which the given share (0..1) of all lies, or the maximum if that is less; 0 without any.
   Duration quantile(double share) const;
   void add(const LatencyHistogram& other);
 };
@@ -79,6 +92,7 @@ class HttpTable {
   explicit HttpTable(unsigned workers) : counters_(workers) {}
   HttpCounters& of(unsigned worker) { return counters_[worker]; }
   HttpTotals sum() const;
+  std::uint64_t requests() const;
 
  private:
   std::vector<HttpCounters> counters_;

@@ -23,6 +23,69 @@ MemberStatus member(const char* endpoint, State state, const char* session, cons
   return out;
 }
 
+LatencyStatus latency(std::uint64_t n, double scale) {
+  return {n, 0.5 * scale, 0.125 * scale, 2.5 * scale, 75.25 * scale, 1234.5 * scale, {{0.001, n - 2}, {0.002, n - 1}}};
+}
+
+HttpStatus http() {
+  HttpStatus out;
+  out.requests = 70;
+  out.requests_rate = 17.5;
+  out.responses = {1, 60, 2, 4, 1};
+  out.own_answers = 3;
+  out.retries = 1;
+  out.server_connects = 9;
+  out.server_reuse = 61;
+  out.server_idle = 5;
+  out.errors = {{"bad_requests", "refused for what they said", 2},
+                {"no_member", "no member was available", 0},
+                {"response_timeouts", "the member did not answer the request", 1}};
+  out.connect = latency(9, 0.1);
+  out.first_byte = latency(68, 1);
+  out.total = latency(70, 2);
+  return out;
+}
+
+void fill_http(FakeBackend& fake) {
+  HttpErrorStatus bad;
+  bad.time = "2026-11-22T17:36:01.123456Z";
+  bad.age_s = 61.5;
+  bad.side = "request";
+  bad.status = 400;
+  bad.client = "10.0.0.9:51234";
+  bad.destination = "172.16.40.80:80";
+  bad.virtual_server = "default_nginx-vs";
+  bad.offset = 16;
+  bad.reason = "a header line without a colon";
+  HttpErrorStatus silent = bad;
+  silent.time = "2026-11-22T17:35:01.000007Z";
+  silent.age_s = 121.6;
+  silent.side = "response";
+  silent.status = 0;
+  silent.member = "10.244.0.76:80";
+  silent.offset = 0;
+  silent.reason = "the member did not answer the request in time";
+  silent.worker = 1;
+  fake.http_errors_ = {{bad, silent}, 12};
+  fake.tcp_ = {{0,
+                12,
+                1,
+                6,
+                5,
+                {{"segments_in", "Segments received", 4000},
+                 {"timeouts", "Retransmission timeouts", 0},
+                 {"cookies_sent", "SYN cookies sent", 3}}},
+               {1,
+                0,
+                0,
+                0,
+                0,
+                {{"segments_in", "Segments received", 17},
+                 {"timeouts", "Retransmission timeouts", 0},
+                 {"cookies_sent", "SYN cookies sent", 0}}}};
+  fake.access_log_ = {"/var/log/sluice/access.log", true, "", 68, 24000, 2};
+}
+
 void fill_balancing(FakeBackend& fake) {
   VirtualStatus nginx;
   nginx.name = "default_nginx-vs";
@@ -33,9 +96,10 @@ void fill_balancing(FakeBackend& fake) {
   nginx.snat = "automap";
   nginx.persistence = "none";
   nginx.state = {Availability::available, true, "The virtual server is available"};
-  nginx.note = "mode http: served by L4 forwarding, requests are not parsed";
+  nginx.note = "what the user should know";
   nginx.origin = "nginx.yaml ConfigMap default/nginx-vs";
   nginx.traffic = traffic(4);
+  nginx.http = http();
   VirtualStatus dns;
   dns.name = "dns";
   dns.partition = "Common";
@@ -183,12 +247,22 @@ void fill_engine(FakeBackend& fake) {
 FakeBackend::FakeBackend() {
   fill_balancing(*this);
   fill_routing(*this);
+  fill_http(*this);
   fill_engine(*this);
 }
 
 Result<std::string> FakeBackend::bgp_text(BgpText what, const std::string& argument) {
   if (argument == "192.0.2.0/24") return fail("", "% Network not in table: 192.0.2.0/24");
   return fmt::format("text {} {}\n", static_cast<int>(what), argument);
+}
+
+void FakeBackend::http_errors(const std::string& virtual_server, std::size_t limit,
+                              std::function<void(HttpErrorsStatus)> answer) {
+  HttpErrorsStatus out = http_errors_;
+  std::erase_if(out.errors,
+                [&](const auto& e) { return !virtual_server.empty() && e.virtual_server != virtual_server; });
+  if (out.errors.size() > limit) out.errors.resize(limit);
+  answer(std::move(out));
 }
 
 void FakeBackend::list_flows(const FlowFilter& filter, std::function<void(Result<FlowsStatus>)> answer) {

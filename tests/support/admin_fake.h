@@ -27,9 +27,13 @@ class FakeBackend : public Backend {
   std::vector<WorkerStatus> workers() override { return workers_; }
   std::vector<PortStatus> ports() override { return ports_; }
   DropsStatus drops() override { return drops_; }
+  std::vector<TcpWorkerStatus> tcp() override { return tcp_; }
+  AccessLogStatus access_log() override { return access_log_; }
   VersionStatus version() override { return version_; }
   std::string config_yaml() override { return "engine:\n  workers: 1\n"; }
   void neighbor_entries(std::function<void(std::vector<NeighborEntryStatus>)> answer) override { answer(arp_); }
+  void http_errors(const std::string& virtual_server, std::size_t limit,
+                   std::function<void(HttpErrorsStatus)> answer) override;
   void list_flows(const FlowFilter& filter, std::function<void(Result<FlowsStatus>)> answer) override;
   void delete_flows(const FlowFilter& filter, std::function<void(Result<std::uint64_t>)> answer) override;
   tl::expected<ApplyReport, Errors> apply(const std::optional<ConfigText>& config, bool check_only) override;
@@ -54,6 +58,9 @@ class FakeBackend : public Backend {
   std::vector<WorkerStatus> workers_;
   std::vector<PortStatus> ports_;
   DropsStatus drops_;
+  std::vector<TcpWorkerStatus> tcp_;
+  AccessLogStatus access_log_;
+  HttpErrorsStatus http_errors_;
   VersionStatus version_;
   std::vector<NeighborEntryStatus> arp_;
   FlowsStatus flows_;

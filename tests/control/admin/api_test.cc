@@ -52,7 +52,9 @@ TEST_F(ApiTest, EveryResourceCanBeRead) {
                                                      {"/v1/flow", "flows"},
                                                      {"/v1/worker", "workers"},
                                                      {"/v1/port", "ports"},
-                                                     {"/v1/drop", "reasons"}};
+                                                     {"/v1/drop", "reasons"},
+                                                     {"/v1/error", "errors"},
+                                                     {"/v1/tcp", "tcp"}};
   for (const auto& [target, key] : all) {
     const Json answer = get(target);
     ASSERT_TRUE(answer.contains(key)) << target;
@@ -82,6 +84,30 @@ TEST_F(ApiTest, PrefixesCoverOrAreCovered) {
   EXPECT_EQ(get("/v1/bgp/route?prefix=10.244.0.0/24")["paths"].size(), 1u);
   refused(404, "GET", "/v1/bgp/route?prefix=192.0.2.0/24", "", "% Network not in table");
   refused(400, "GET", "/v1/route?prefix=banana", "", "no address and no prefix");
+}
+
+TEST_F(ApiTest, ErrorsOfOneVirtualServerAndSoMany) {
+  EXPECT_EQ(get("/v1/error")["errors"].size(), 2u);
+  EXPECT_EQ(get("/v1/error")["total"], 12);
+  EXPECT_EQ(get("/v1/error?limit=1")["errors"].size(), 1u);
+  EXPECT_EQ(get("/v1/error?virtual=/k8s/default_nginx-vs")["errors"].size(), 2u);
+  EXPECT_EQ(get("/v1/error?virtual=dns")["errors"].size(), 0u);
+  EXPECT_TRUE(get("/v1/error")["errors"][0]["member"].is_null());
+  refused(404, "GET", "/v1/error?virtual=nope", "", "no virtual server");
+  for (const char* limit : {"0", "x", "-1", "100001", "7x"}) {
+    refused(400, "GET", std::string("/v1/error?limit=") + limit, "", "no number from 1 to");
+  }
+}
+
+TEST_F(ApiTest, HttpOfAVirtualServer) {
+  const Json http = get("/v1/virtual?name=default_nginx-vs")["virtuals"][0]["http"];
+  EXPECT_EQ(http["responses"]["2xx"], 60);
+  EXPECT_EQ(http["errors"]["bad_requests"], 2);
+  EXPECT_EQ(http["latency"]["total"]["count"], 70);
+  EXPECT_EQ(http["latency"]["total"]["buckets"][1]["count"], 69);
+  EXPECT_FALSE(get("/v1/virtual?name=dns")["virtuals"][0].contains("http"));
+  EXPECT_EQ(get("/v1/tcp")["tcp"][0]["counters"]["cookies_sent"], 3);
+  EXPECT_EQ(get("/v1/access-log")["lost"], 2);
 }
 
 TEST_F(ApiTest, BgpAsText) {

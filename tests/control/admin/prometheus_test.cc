@@ -16,7 +16,7 @@ namespace {
 // What promtool check metrics would say, as far as it can be said in a page of code.
 void lint(const std::string& text) {
   static const std::regex kHelp("# HELP ([a-z_:][a-z0-9_:]*) .*[.]"),
-      kType("# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)"),
+      kType("# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)"),
       kSample(
           "([a-z_:][a-z0-9_:]*)(\\{[a-z_]+=\"([^\"\\\\\n]|\\\\[\\\\\"n])*\"(,[a-z_]+=\"([^\"\\\\\n]|\\\\[\\\\\"n])*\")*"
           "\\})? "
@@ -36,7 +36,13 @@ void lint(const std::string& text) {
       ASSERT_EQ(type == "counter", family.ends_with("_total")) << line;
     } else {
       ASSERT_TRUE(std::regex_match(line, match, kSample)) << line;
-      ASSERT_EQ(match[1], family) << line;
+      std::string name = match[1];
+      if (type == "histogram") {
+        ASSERT_TRUE(name == family + "_bucket" || name == family + "_sum" || name == family + "_count") << line;
+        ASSERT_EQ(name.ends_with("_bucket"), line.find("le=\"") != std::string::npos) << line;
+        name = family;
+      }
+      ASSERT_EQ(name, family) << line;
       ASSERT_TRUE(samples.insert(match[1].str() + match[2].str()).second) << "twice: " << line;
     }
   }
@@ -66,6 +72,12 @@ TEST(Prometheus, HasTheValues) {
         "sluice_worker_busy_ratio{worker=\"0\",core=\"1\"} 0.1234\n",
         "sluice_bgp_neighbor_established{neighbor=\"172.16.40.199\",remote_as=\"64512\"} 1\n",
         "sluice_virtual_available{virtual=\"dns\",partition=\"Common\",destination=\"172.16.99.99:53\"} 0\n",
+        "sluice_http_responses_total{virtual=\"default_nginx-vs\",partition=\"k8s\",class=\"2xx\"} 60\n",
+        "sluice_http_errors_total{virtual=\"default_nginx-vs\",partition=\"k8s\",reason=\"bad_requests\"} 2\n",
+        "sluice_http_total_seconds_bucket{virtual=\"default_nginx-vs\",partition=\"k8s\",le=\"0.002\"} 69\n",
+        "sluice_http_total_seconds_bucket{virtual=\"default_nginx-vs\",partition=\"k8s\",le=\"+Inf\"} 70\n",
+        "sluice_http_total_seconds_count{virtual=\"default_nginx-vs\",partition=\"k8s\"} 70\n",
+        "sluice_tcp_cookies_sent_total{worker=\"0\"} 3\n", "sluice_access_log_lost_total 2\n",
         "sluice_port_rx_missed_total{port=\"int_vlan\"} 3\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line;
   }

@@ -39,6 +39,10 @@ const Case kCases[] = {
     {"drops", "/v1/drop", render_drops, {}},
     {"drops_detail", "/v1/drop", render_drops, {.detail = true}},
     {"flows", "/v1/flow", render_flows, {}},
+    {"errors", "/v1/error", render_errors, {}},
+    {"tcp", "/v1/tcp", render_tcp, {}},
+    {"tcp_detail", "/v1/tcp", render_tcp, {.detail = true}},
+    {"access_log", "/v1/access-log", render_access_log, {}},
     {"config", "/v1/config", render_config, {}},
     {"version", "/v1/version", render_version, {}},
 };
@@ -83,7 +87,7 @@ TEST(Render, SurvivesOddAnswers) {
       Json::parse(R"({"virtuals":7,"pools":"x","members":null})"),
       Json::parse(R"({"virtuals":[7,null,"x",[],{}],"pools":[1,{"members":3}],"members":[{"serverside":1}],
                        "nodes":[{"members":[1,2]}],"monitors":[{"instances":[1]}],"routes":[3,{"next_hops":[1]}],
-                       "arp":[1],"workers":[1],"ports":[{"addresses":5}],"reasons":[1],"flows":[1],"text":5,"yaml":1})")};
+                       "arp":[1],"workers":[1],"ports":[{"addresses":5}],"reasons":[1],"flows":[1],"errors":[1,{"member":2}],"tcp":[1,{"counters":[2]},{"counters":{"x":"y"}}],"text":5,"yaml":1})")};
   for (const Case& c : kCases) {
     for (const Json& answer : odd) {
       for (const bool brief : {false, true}) c.render(answer, {.brief = brief, .detail = !brief});

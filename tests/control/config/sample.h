@@ -114,8 +114,9 @@ virtual-servers:
     idle-timeouts: {established: 10m, half-open: 3s, closing: 500ms, time-wait: 1s, udp: 30}
 virtual-addresses:
   172.16.40.80: {route-advertisement: always, icmp-echo: selective, arp: false}
+access-log: /tmp/access.log
 manifests: /etc/sluice/manifests
-kubernetes: {namespaces: [default, shop], partition: k8s, pool-member-type: nodeport}
+kubernetes: {namespaces: [default, shop], partition: k8s, pool-member-type: nodeport, oneconnect: true, http: {upgrade: true}}
 admin: {socket: /tmp/s.sock, prometheus: "127.0.0.1:9100"}
 )";
 

@@ -33,6 +33,12 @@ TEST_P(Validate, SaysExactly) {
 
 const Case kCases[] = {
     {"", ""},
+    {"access-log: log/access.log", "s:3:13 access-log: \"log/access.log\" is no absolute path of a file\n"},
+    {"access-log: /var/log/", "s:3:13 access-log: \"/var/log/\" is no absolute path of a file\n"},
+    {"manifests: m\nkubernetes: {oneconnect: true, http: {proxy-protocol-out: v1}}",
+     "s:4:26 kubernetes.oneconnect: cannot go with proxy-protocol-out: a shared server connection has no one client\n"},
+    {"manifests: m\nkubernetes: {http: {routes: [{pool: x}]}}",
+     "s:4:37 kubernetes.http.routes[0].pool: no pool \"x\": no pool is configured\n"},
     {"engine: {workers: 2, cores: [1]}", "s:3:29 engine.cores: names 1 cores for 2 workers: name one for each\n"},
     {"engine: {workers: 2, cores: [1, 1]}", "s:3:29 engine.cores: names a core twice: each worker needs its own\n"},
     {"self-ips: [{address: 10.0.0.2/24, port: pp}]", "s:2:41 self-ips[0].port: no port \"pp\": did you mean \"p\"?\n",

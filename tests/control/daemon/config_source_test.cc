@@ -92,7 +92,29 @@ TEST_F(ConfigSourceTest, TextInPlaceOfTheFile) {
   ASSERT_TRUE(loaded.config) << loaded.errors[0].text();
   EXPECT_EQ(loaded.config->manifests, folder_ + "/manifests");
   EXPECT_EQ(loaded.config->virtual_servers.size(), 2u);
-  EXPECT_FALSE(ConfigSource::check("other.yaml", "ports: 7").config);
+  EXPECT_FALSE(ConfigSource(path_).preview("other.yaml", "ports: 7").config);
+}
+
+// Long manifests are not parsed on the control thread: they wait, and take effect once somebody has parsed them.
+TEST_F(ConfigSourceTest, LongManifestsWaitToBeParsedElsewhere) {
+  write("sluice.yaml", std::string(kGood) + "manifests: manifests\n");
+  ConfigSource source(path_);
+  source.set_manifest_bytes_at_once(1000);
+  write("manifests/vs.yaml", std::string(kManifest) + std::string(2000, '#'));
+  LoadedConfig loaded = source.load();
+  ASSERT_TRUE(loaded.config);
+  EXPECT_EQ(loaded.config->virtual_servers.size(), 1u);
+  ASSERT_EQ(loaded.warnings.size(), 1u);
+  EXPECT_NE(loaded.warnings[0].message.find("bytes are read in the background"), std::string::npos);
+  EXPECT_EQ(source.preview().warnings.size(), 1u);
+  auto waiting = source.take_waiting_manifests();
+  ASSERT_EQ(waiting.size(), 1u);
+  source.offer({waiting[0], k8s::ObjectStore::parse(waiting[0].file, waiting[0].text)});
+  loaded = source.load();
+  ASSERT_TRUE(loaded.config);
+  EXPECT_EQ(loaded.config->virtual_servers.size(), 2u);
+  EXPECT_EQ(source.preview().config->virtual_servers.size(), 2u);
+  EXPECT_TRUE(source.take_waiting_manifests().empty());
 }
 
 }  // namespace

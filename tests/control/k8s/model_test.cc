@@ -27,6 +27,24 @@ std::string virtual_servers_text(const config::Config& config) {
   return out;
 }
 
+// A ConfigMap has no place for what an http profile says: `kubernetes:` says it for all of them.
+TEST(Model, HttpOptionsOfConfigMaps) {
+  ObjectStore store;
+  store.apply("vs.yaml", configmap("nginx-vs", kScenarioJson));
+  const std::string tcp = std::string(kScenarioJson).replace(kScenarioJson.find("\"http\"\n    }"), 6, "\"tcp\"");
+  store.apply("tcp.yaml", configmap("tcp-vs", std::string(tcp).replace(tcp.find("40.80"), 5, "40.81")));
+  store.apply("svc.yaml", std::string(kService) + "---" + std::string(kEndpoints));
+  const auto out = store.to_model(base("kubernetes: {oneconnect: true, http: {x-forwarded-for: true}}"));
+  EXPECT_EQ(text_of(out.errors), "");
+  ASSERT_EQ(out.config.virtual_servers.size(), 2u);
+  for (const auto& server : out.config.virtual_servers) {
+    const bool http = server.mode == config::Mode::http;
+    EXPECT_EQ(http, server.name == "default_nginx-vs");
+    EXPECT_EQ(server.oneconnect, http);
+    EXPECT_EQ(server.http.forwarded.x_forwarded_for, http);
+  }
+}
+
 TEST(Model, TheScenario) {
   ObjectStore store;
   EXPECT_EQ(text_of(store.apply("vs.yaml", configmap("nginx-vs", kScenarioJson))), "");

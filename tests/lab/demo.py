@@ -15,8 +15,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness.command import LabError  # noqa: E402
+from harness.http_client import Connection  # noqa: E402
 from harness.node import VARIANTS  # noqa: E402
-from harness.scenario import (LB_ADDRESS, MASTER_ADDRESS, MASTER_PODS, NODE1_ADDRESS, NODE1_PODS,  # noqa: E402
+from harness.scenario import (CLIENT_ADDRESS, LB_ADDRESS, MASTER_ADDRESS, MASTER_PODS, NODE1_ADDRESS, NODE1_PODS,  # noqa: E402
                               STATE_DIR, VS_BGP_ONLY, VS_HTTP, VS_SCENARIO, Lab, lock_machine)
 from harness.sluice import build_dir, TOOL  # noqa: E402
 from harness.stage import Stage, paint  # noqa: E402
@@ -114,6 +115,36 @@ def balancing(lab, stage):
     stage.shell(f"{CTL} show pool {POOL}", lines_max=24)
 
 
+def http_proxy(lab, stage):
+    stage.title(f"Mode http: {VS_SCENARIO}:80, the scenario's ConfigMap word for word, is a proxy in the packet engine")
+    stage.shell(f"{CLIENT} curl -s http://{VS_SCENARIO}/seen", lines_max=4)
+    wanted = f'xff="{CLIENT_ADDRESS}"'
+
+    def last_of_client():
+        logs = [os.path.join(lab.pods[address].directory, "access.log") for address in lab.default_pods()]
+        return [log for log in logs if wanted in "".join(open(log, encoding="ascii", errors="replace").readlines()[-3:])]
+
+    logs = last_of_client()
+    stage.check(logs, f"nginx was told who the client is: {wanted} (kubernetes.http.x-forwarded-for: true)")
+    if logs:
+        stage.shell(f"grep xff=.{CLIENT_ADDRESS} {logs[0]} | tail -1")
+    with Connection(lab.client.namespace, VS_SCENARIO) as connection:
+        requests = [connection.get().status for _ in range(20)]
+        stage.check(requests == [200] * 20, "20 requests on one connection answered")
+    with Connection(lab.client.namespace, VS_SCENARIO) as connection:
+        connection.send("GET / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\nGET /admin HTTP/1.1\r\n\r\n")
+        answer = connection.answer()
+        stage.check(answer.status == 400, "a request that two parsers could read differently: 400, and no pod sees it")
+    text = stage.shell(f"{CTL} show errors default_nginx-vs")
+    stage.check("request" in text and "400" in text, "with the byte at fault, the client and the reason")
+    stage.shell(f"{CTL} show virtual default_nginx-vs | sed -n '/^HTTP/,$p'", lines_max=40)
+    http = lab.sluice.json("show", "virtual", "default_nginx-vs")["virtuals"][0]["http"]
+    total = http["latency"]["total"]
+    stage.check(http["requests"] >= 80 and http["server_reuse"] >= 19 and total["p99_ms"] >= total["p50_ms"] > 0,
+                f"{http['requests']} requests on {http['server_connects']} server connections, median "
+                f"{total['p50_ms']} ms")
+
+
 def pod_stops(lab, stage):
     stage.title("A pod stops: its monitor marks it down, and no request is lost after that")
     pod = lab.pods[MASTER_PODS[1]]
@@ -192,6 +223,7 @@ def demonstrate(lab):
     routes(lab, stage)
     pings(stage)
     balancing(lab, stage)
+    http_proxy(lab, stage)
     pod_stops(lab, stage)
     pod_joins(lab, stage)
     bird_dies(lab, stage)

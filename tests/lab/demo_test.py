@@ -23,7 +23,8 @@ def whole(checks):
     checks.ok(done.returncode == 0, "it ends well", "\n".join((done.stdout + done.stderr).splitlines()[-40:]))
     checks.ok("\033" not in done.stdout, "no colours without a terminal")
     checks.ok(" checks passed, 0 failed" in done.stdout and "The lab is running" in done.stdout, "and says so")
-    for words in ("BGP", "Established", "proto bird", "ttl=255", "ttl=254", "ttl=63", "nginx-81", "last reset"):
+    for words in ("BGP", "Established", "proto bird", "ttl=255", "ttl=254", "ttl=63", "nginx-81", "last reset", "xff=",
+                  "Latency in ms"):
         checks.ok(words in done.stdout, f"it shows {words}")
     checks.ok("sluice-lb" in all_names(), "the lab runs on")
     run(sys.executable, DEMO, "down", timeout=60)

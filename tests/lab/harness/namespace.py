@@ -3,11 +3,16 @@
 Called by: scenario, node, pod. Sysctls are set inside namespaces only; the machine's own network is never touched.
 """
 
+import ctypes
 import os
+import socket
+import threading
 
-from .command import ip_batch, output, run
+from .command import LabError, ip_batch, output, run
 
 PREFIX = "sluice-"
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
 
 
 class Namespace:
@@ -31,6 +36,24 @@ class Namespace:
 
     def output(self, *argv, **options):
         return output(*argv, namespace=self.name, **options)
+
+    def sockets(self, count=1):
+        """TCP sockets of this namespace for use by this process: a socket stays in the namespace it was made in."""
+        made = []
+
+        def make():
+            with open(f"/run/netns/{self.name}", "rb") as file:
+                if LIBC.setns(file.fileno(), CLONE_NEWNET) != 0:
+                    raise LabError(f"{self.name}: setns: {os.strerror(ctypes.get_errno())}")
+            made.extend(socket.socket() for _ in range(count))
+
+        # Only the thread that does it changes its namespace.
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if len(made) != count:
+            raise LabError(f"{self.name}: no socket could be made in it")
+        return made
 
     def ip(self, *lines):
         """Several `ip` commands, each one line without the word ip."""

@@ -18,7 +18,9 @@ error_log {directory}/error.log;
 worker_processes 1;
 events {{ worker_connections 1024; }}
 http {{
-  access_log {directory}/access.log;
+  log_format lab '$remote_addr [$time_iso8601] "$request" $status $body_bytes_sent xff="$http_x_forwarded_for" '
+                 'conn=$connection/$connection_requests';
+  access_log {directory}/access.log lab;
   client_body_temp_path {directory}/body;
   proxy_temp_path {directory}/proxy;
   fastcgi_temp_path {directory}/fastcgi;
@@ -30,6 +32,12 @@ http {{
     listen 80 backlog=4096;
     root {directory}/www;
     index index.html;
+    # What arrived: the fields that a proxy may add, and how often this connection was used.
+    location = /seen {{
+      return 200 "cka {name} xff=[$http_x_forwarded_for] proto=[$http_x_forwarded_proto] \
+port=[$http_x_forwarded_port] trace=[$http_x_trace] secret=[$http_x_secret] cookie=[$http_cookie] host=[$host] \
+via=$remote_addr conn=$connection/$connection_requests\n";
+    }}
   }}
 }}
 """
@@ -58,7 +66,7 @@ class Pod:
         with open(os.path.join(self.directory, "www", "1m"), "wb") as file:
             file.write((f"{self.name} ".encode() * 131072)[:1 << 20])
         with open(os.path.join(self.directory, "nginx.conf"), "w", encoding="ascii") as file:
-            file.write(NGINX_CONFIG.format(directory=self.directory))
+            file.write(NGINX_CONFIG.format(directory=self.directory, name=self.name))
 
     def write_page(self, text):
         with open(os.path.join(self.directory, "www", "index.html"), "w", encoding="ascii") as file:

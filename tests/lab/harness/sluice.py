@@ -32,7 +32,7 @@ bgp:
   - {{address: 172.16.40.199, remote-as: 64512, description: k8s-master{neighbor}}}
   - {{address: 172.16.40.198, remote-as: 64512, description: k8s-node1{neighbor}}}
 manifests: {manifests}
-kubernetes: {{namespaces: [default], partition: k8s, pool-member-type: cluster}}
+kubernetes: {{namespaces: [default], partition: k8s, pool-member-type: cluster, http: {{x-forwarded-for: true}}}}
 admin: {{socket: {socket}, prometheus: "127.0.0.1:9100"}}
 {extra}"""
 

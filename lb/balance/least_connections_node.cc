@@ -4,16 +4,16 @@
 // only while all its members are at their limit.
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "lb/balance/load_scan.h"
 
 namespace sluice::lb::balance {
 namespace {
 
-// A node's members in this tier: indexes into Pool::members.
+// A node's members in this tier: a run of NodeState::members.
 struct NodeMembers {
-  std::vector<std::uint32_t> members;
-  bool ramps = false;  // some of them ramps up, or did when this was made
+  std::uint32_t first = 0, count = 0;
 };
 
 // What a worker remembers: whose turn it is on each node, and how many turns there were.
@@ -27,27 +27,26 @@ struct NodeState final : BalanceState {
   LoadScan scan;
   RampClock ramps;
   std::vector<NodeMembers> nodes;
+  std::vector<std::uint32_t> members;       // indexes into Pool::members, node by node
   std::vector<std::uint32_t> node_of_slot;  // indexes into nodes
   PerWorker<Turns> turns;
 };
 
 std::unique_ptr<BalanceState> make_state(const Pool& pool, const Tier& tier, unsigned workers) {
   auto state = std::make_unique<NodeState>(*pool.members[tier.members.front()].runtime->node->loads, workers);
-  for (const std::uint32_t i : tier.members) {
-    const Member& member = pool.members[i];
+  state->members = tier.members;
+  std::ranges::stable_sort(state->members, {}, [&](std::uint32_t i) { return pool.members[i].runtime->node->slot; });
+  for (std::uint32_t at = 0; at < state->members.size(); ++at) {
+    const Member& member = pool.members[state->members[at]];
     const std::uint32_t slot = member.runtime->node->slot;
-    if (slot >= state->node_of_slot.size()) state->node_of_slot.resize(slot + 1, kNoMember);
-    std::uint32_t& node = state->node_of_slot[slot];
-    if (node == kNoMember) {
-      node = static_cast<std::uint32_t>(state->nodes.size());
-      state->nodes.emplace_back();
+    if (slot >= state->node_of_slot.size()) {
+      state->node_of_slot.resize(slot + 1, kNoMember);
+      state->node_of_slot[slot] = static_cast<std::uint32_t>(state->nodes.size());
+      state->nodes.push_back({at, 0});
       state->scan.add(slot, 1.0f, 0);
     }
-    state->nodes[node].members.push_back(i);
-    if (member.ramp_end != Instant::min()) {
-      state->nodes[node].ramps = true;
-      state->ramps.until(member.ramp_end);
-    }
+    ++state->nodes.back().count;
+    if (member.ramp_end != Instant::min()) state->ramps.until(member.ramp_end);
   }
   for (auto& turns : state->turns) turns.value.next.assign(state->nodes.size(), 0);
   return state;
@@ -56,10 +55,12 @@ std::unique_ptr<BalanceState> make_state(const Pool& pool, const Tier& tier, uns
 // A node has the share of the member that is farthest up.
 void set_ramps(NodeState& state, const Pool& pool, const PickRequest& request) {
   for (const NodeMembers& node : state.nodes) {
-    if (!node.ramps) continue;
     float most = 0;
-    for (const std::uint32_t i : node.members) most = std::max(most, ramp_fraction(pool.members[i], request.now));
-    state.scan.set_weight(request.worker, pool.members[node.members.front()].runtime->node->slot, 1.0f / most);
+    for (const std::uint32_t i : std::span(state.members).subspan(node.first, node.count)) {
+      most = std::max(most, ramp_fraction(pool.members[i], request.now));
+    }
+    const Member& first = pool.members[state.members[node.first]];
+    state.scan.set_weight(request.worker, first.runtime->node->slot, 1.0f / most);
   }
 }
 
@@ -68,12 +69,12 @@ bool has_room(const Member& member) {
 }
 
 // The next of a node's members that has room; null: none has.
-const Member* member_in_turn(const NodeMembers& node, Turns& turns, std::uint32_t& next, const Pool& pool,
-                             Instant now) {
-  const auto count = static_cast<std::uint32_t>(node.members.size());
+const Member* member_in_turn(std::span<const std::uint32_t> members, Turns& turns, std::uint32_t& next,
+                             const Pool& pool, Instant now) {
+  const auto count = static_cast<std::uint32_t>(members.size());
   for (const bool ramp : {count > 1, false}) {
     for (std::uint32_t tries = 0; tries < count; ++tries) {
-      const Member& member = pool.members[node.members[next]];
+      const Member& member = pool.members[members[next]];
       next = next + 1 < count ? next + 1 : 0;
       if (ramp && !takes_turn(member, now, ++turns.count)) continue;
       if (has_room(member)) return &member;
@@ -109,7 +110,8 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
     const LoadScan::Found found = state.scan.search(request.worker);
     if (found.slot == LoadScan::kNoSlot) return nullptr;
     const std::uint32_t node = state.node_of_slot[found.slot];
-    const Member* member = member_in_turn(state.nodes[node], turns, turns.next[node], pool, request.now);
+    const auto members = std::span(state.members).subspan(state.nodes[node].first, state.nodes[node].count);
+    const Member* member = member_in_turn(members, turns, turns.next[node], pool, request.now);
     if (member == nullptr) return pick_with_room(pool, tier, request.now);
     MemberRuntime& runtime = *member->runtime;
     std::uint32_t expected = found.count;

@@ -97,6 +97,7 @@ void LoadScan::add(std::uint32_t slot, float weight, std::uint32_t limit) {
     view.block = &loads_.block(block);
     view.first_slot = block * kBlock;
     view.place = place;
+    view.used = 0;
     for (std::size_t w = 0; w < looks_.size(); ++w) {
       looks_[w].value.least[place] = 0;                                         // nothing is known of its counts
       looks_[w].value.place = views_[views_.size() * w / looks_.size()].place;  // the workers begin at different blocks
@@ -104,6 +105,7 @@ void LoadScan::add(std::uint32_t slot, float weight, std::uint32_t limit) {
   }
   constexpr auto kMost = static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max());
   View& view = views_[view_of_[place]];
+  view.used = std::max(view.used, slot % kBlock / 4 * 4 + 4);
   view.weights[slot % kBlock] = weight;
   view.limits[slot % kBlock] = static_cast<std::int32_t>(limit == 0 ? kMost : std::min(limit, kMost));
 }
@@ -132,7 +134,7 @@ std::int32_t LoadScan::score_of(const View& view, std::uint32_t slot, std::uint3
 LoadScan::Scan LoadScan::scan(const View& view) {
 #ifdef SLUICE_SCALAR_SCAN
   Scan out{kOutScore, 0};
-  for (std::uint32_t slot = 0; slot < kBlock; ++slot) {
+  for (std::uint32_t slot = 0; slot < view.used; ++slot) {
     const std::int32_t score = score_of(view, slot, view.block->counts[slot].load(std::memory_order_acquire));
     if (score < out.least) out = {score, 0};
     out.slots |= static_cast<std::uint64_t>(score == out.least) << slot;
@@ -140,12 +142,12 @@ LoadScan::Scan LoadScan::scan(const View& view) {
   return out;
 #else
   // Each 32-bit lane of an aligned load is read whole on x86, which is all that a relaxed atomic load promises.
-  constexpr unsigned kVectors = kBlock / 4;
+  const unsigned vectors = view.used / 4;
   const __m128i out = _mm_set1_epi32(kOutScore);
   const __m128i one = _mm_set1_epi32(1);
-  __m128i scores[kVectors];
+  __m128i scores[kBlock / 4];
   __m128i least = out;
-  for (unsigned i = 0; i < kVectors; ++i) {
+  for (unsigned i = 0; i < vectors; ++i) {
     const __m128i count = load(&view.block->counts[std::size_t{i} * 4]);
     const __m128 weight = _mm_load_ps(&view.weights[std::size_t{i} * 4]);
     const __m128 score = _mm_mul_ps(_mm_cvtepi32_ps(_mm_add_epi32(count, one)), weight);
@@ -156,7 +158,7 @@ LoadScan::Scan LoadScan::scan(const View& view) {
   least = _mm_min_epi32(least, _mm_shuffle_epi32(least, 0x4e));
   least = _mm_min_epi32(least, _mm_shuffle_epi32(least, 0xb1));
   std::uint64_t slots = 0;
-  for (unsigned i = 0; i < kVectors; ++i) {
+  for (unsigned i = 0; i < vectors; ++i) {
     const auto here = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(scores[i], least)));
     slots |= static_cast<std::uint64_t>(here) << (i * 4);
   }
@@ -174,9 +176,23 @@ void LoadScan::note_ended(Look& look) const {
       const std::uint32_t place = l * kLine + i;
       // First the number, then the counts: what ends in between moves the number once more.
       look.ended[place] = line.ended->blocks[i].load(std::memory_order_acquire);
-      look.least[place] = scan(views_[view_of_[place]]).least;
+      const Scan here = scan(views_[view_of_[place]]);
+      look.least[place] = here.least;
+      look.fresh = place;
+      look.fresh_slots = here.slots;
     }
   }
+}
+
+// The counts of a block as they are now, once more only if they were not read in this very search.
+LoadScan::Scan LoadScan::read(Look& look, std::uint32_t place) const {
+  if (place == look.fresh) {
+    look.fresh = kNoPlace;
+    return {look.least[place], look.fresh_slots};
+  }
+  const Scan here = scan(views_[view_of_[place]]);
+  look.least[place] = here.least;
+  return here;
 }
 
 // The first of these slots, if it is still as good as wanted.
@@ -191,6 +207,7 @@ LoadScan::Found LoadScan::found_in(const View& view, std::uint64_t slots, std::i
 // beginning.
 LoadScan::Found LoadScan::search(unsigned worker) {
   Look& look = looks_[worker].value;
+  look.fresh = kNoPlace;
   note_ended(look);
   const auto places = static_cast<std::uint32_t>(look.least.size());
   for (;;) {
@@ -199,8 +216,7 @@ LoadScan::Found LoadScan::search(unsigned worker) {
     std::uint64_t beginning = 0;
     if (look.least[look.place] == wanted) {
       const View& view = views_[view_of_[look.place]];
-      const Scan here = scan(view);
-      look.least[look.place] = here.least;
+      const Scan here = read(look, look.place);
       if (here.least <= wanted) {
         const std::uint64_t rest = look.slot < kBlock ? here.slots & ~std::uint64_t{0} << look.slot : 0;
         if (rest != 0) {
@@ -215,8 +231,7 @@ LoadScan::Found LoadScan::search(unsigned worker) {
       for (std::uint32_t p = find_value(look.least, begin, end, wanted); p < end && !again;
            p = find_value(look.least, p + 1, end, wanted)) {
         const View& view = views_[view_of_[p]];
-        const Scan here = scan(view);
-        look.least[p] = here.least;
+        const Scan here = read(look, p);
         if (here.least > wanted) continue;
         if (const Found found = found_in(view, here.slots, here.least); found.slot != kNoSlot) return found;
         again = true;

@@ -47,6 +47,7 @@ class LoadScan {
   static constexpr std::uint32_t kBlock = LoadTable::kBlock;
   static constexpr std::uint32_t kLine = LoadTable::kLine;
   static constexpr std::uint32_t kNoView = 0xffffffff;
+  static constexpr std::uint32_t kNoPlace = 0xffffffff;
 
   // One block of the table as its user sees it.
   struct alignas(64) View {
@@ -54,6 +55,7 @@ class LoadScan {
     std::array<std::int32_t, kBlock> limits;  // open connections from which on it takes no more
     const LoadTable::Block* block;
     std::uint32_t first_slot, place;
+    std::uint32_t used;  // slots up to here may be ours; a multiple of 4
   };
   // 16 neighbouring blocks: what counts the connections that ended in them, and which of them we look at.
   struct Line {
@@ -66,6 +68,8 @@ class LoadScan {
     std::vector<std::uint32_t> ended;   // by place: the number seen before its counts were read
     std::vector<std::int32_t> least;    // by place: no score there is below
     std::uint32_t place = 0, slot = 0;  // where the next search begins; slot: in the block
+    std::uint32_t fresh = kNoPlace;     // the place read last in this search, if it was, and
+    std::uint64_t fresh_slots = 0;      // which slots have its least score
   };
   // The least score of a block (scores are the bits of positive floats: they order alike), and which slots have it.
   struct Scan {
@@ -79,6 +83,7 @@ class LoadScan {
   static Scan scan(const View& view);
   Found found_in(const View& view, std::uint64_t slots, std::int32_t wanted) const;
   void note_ended(Look& look) const;
+  Scan read(Look& look, std::uint32_t place) const;
 
   LoadTable& loads_;
   std::vector<Line> lines_;

@@ -48,6 +48,17 @@ namespace sluice {
   X(udp_malformed, "the datagram is too short or its length field is wrong")                                    \
   X(udp_bad_checksum, "the UDP checksum is wrong")                                                              \
   X(protocol_unknown, "the IP protocol is none that the destination serves")                                    \
+  X(bfd_bad_ttl, "a single-hop BFD packet whose TTL is not 255")                                                \
+  X(bfd_bad_length, "the BFD packet's length field is too small or beyond the datagram")                        \
+  X(bfd_bad_version, "the BFD version is not 1")                                                                \
+  X(bfd_zero_multiplier, "the BFD packet's detect multiplier is 0")                                             \
+  X(bfd_multipoint, "the BFD packet's multipoint bit is set")                                                   \
+  X(bfd_zero_discriminator, "the BFD packet's own discriminator is 0")                                          \
+  X(bfd_bad_state, "the BFD packet knows no discriminator of ours, yet says Init or Up")                        \
+  X(bfd_authentication, "the BFD packet is authenticated, and no session of ours is")                           \
+  X(bfd_no_session, "no BFD session has this discriminator or these addresses")                                 \
+  X(bfd_wrong_address, "the BFD packet comes from another address than its session's neighbor")                 \
+  X(bfd_admin_down, "the BFD session is administratively down here")                                            \
   X(no_route, "the routing table has no route to the destination")                                              \
   X(route_blackhole, "the route to the destination says blackhole")                                             \
   X(looped_to_self, "a packet of ours whose destination is ours too")                                           \

@@ -23,6 +23,7 @@ Status Datapath::Impl::open() {
   icmp = std::make_unique<ip::Icmp>(ip::IcmpLimits{}, ip::Icmp::Context{local, pool, drops});
   output = std::make_unique<ip::IpOutput>(
       ip::IpOutput::Context{options.ports, *fib, *neighbors, local, pool, tx, drops, epoch});
+  bfd_table = std::make_unique<bfd::Table>(options.start, bfd::Table::Context{*output, pool, drops});
   ip::ReassemblyLimits fragments;
   fragments.packets_max = options.fragments_max;
   reassembly = std::make_unique<ip::Reassembly>(options.start, fragments, options.seed, drops);
@@ -78,6 +79,7 @@ void Datapath::on_stop(Instant) {
   impl_->l4.reset();
   impl_->egress.reset();
   impl_->reassembly.reset();
+  impl_->bfd_table.reset();
   impl_->output.reset();
   impl_->neighbors.reset();
 }
@@ -121,6 +123,7 @@ const Snapshot* Datapath::snapshot() const { return impl_->snapshot; }
 ip::Fib& Datapath::fib() { return *impl_->fib; }
 ip::NeighborTable& Datapath::neighbors() { return *impl_->neighbors; }
 const DatapathCounters& Datapath::counters() const { return impl_->counters; }
+bfd::Table& Datapath::bfd_table() { return *impl_->bfd_table; }
 Proxy& Datapath::proxy() { return *impl_->proxy; }
 std::uint32_t Datapath::flow_count() const { return static_cast<std::uint32_t>(impl_->counters.flows_open.get()); }
 std::uint32_t Datapath::flow_capacity() const { return impl_->options.flows_max; }

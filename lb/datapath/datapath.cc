@@ -6,6 +6,7 @@
 //   4  TCP, UDP of a flow                  -> L4: rewrite, FIB, neighbor, out
 //      TCP of a conn                       -> L7: our endpoint of a proxied connection, either side
 //   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow; mode http -> L7: a new client
+//      UDP of BFD to a self IP             -> the BFD session, perhaps another worker's
 //   6  TCP, UDP to a port of another worker-> handed over
 //   7  ICMP echo to one of our addresses   -> answered here, if that address does
 //   8  ICMP error about a flow             -> translated, passed on to the other side, by the worker that owns it
@@ -147,6 +148,8 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
     if (is_from_host(packet)) return route_from_host(now, packet, layers);
     return drops.drop(packet, DropReason::ipv4_not_for_us);
   }
+  if (bfd_table->takes(layers)) [[unlikely]]
+    return on_bfd(now, packet, layers, origin);
   if (layers.kind != PacketKind::other && snapshot != nullptr) {
     const Protocol protocol = layers.kind == PacketKind::tcp ? Protocol::tcp : Protocol::udp;
     const VirtualServer* vs = snapshot->find_virtual_server(layers.destination, layers.dst_port, protocol);
@@ -158,6 +161,18 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
     if (origin == Origin::port && hand_over(packet, layers)) return;
   }
   to_local(now, packet, layers);
+}
+
+// One worker has all sessions with a neighbour, whoever receives its packets.
+void Datapath::Impl::on_bfd(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
+  const unsigned owner = bfd::owner_of(layers.source, options.workers);
+  if (owner != options.worker && origin == Origin::port && handover != nullptr) {
+    counters.handed_over.add();
+    return handover->push(owner, packet);
+  }
+  const bool verify =
+      packet.l4_checksum() != packet::ChecksumState::good && !options.ports[packet.rx_port()].rx_partial_checksums;
+  bfd_table->input(now, packet, layers, verify);
 }
 
 // A reply to a source port that another worker gave away.
@@ -217,13 +232,14 @@ void Datapath::on_timers(Instant now) {
     impl_->egress->send_error(now, first, layers, ip::IcmpError::reassembly_timeout());
   });
   impl_->l4->expire(now);
+  impl_->bfd_table->expire(now);
   impl_->proxy->on_timers(now);
 }
 
 Instant Datapath::next_timer() const {
   if (impl_->is_stopped()) return kInstantMax;
   return std::min({impl_->neighbors->next_deadline(), impl_->reassembly->next_deadline(), impl_->l4->next_timer(),
-                   impl_->proxy->next_timer()});
+                   impl_->bfd_table->next_deadline(), impl_->proxy->next_timer()});
 }
 
 }  // namespace sluice::lb

@@ -21,6 +21,9 @@
 #include "lb/persist/source_address.h"
 #include "lb/snapshot/snapshot.h"
 
+namespace sluice::bfd {
+class Table;
+}
 namespace sluice::ip {
 class Fib;
 class NeighborTable;
@@ -67,6 +70,7 @@ class Datapath final : public worker::Application {
   const Snapshot* snapshot() const;
   ip::Fib& fib();
   ip::NeighborTable& neighbors();
+  bfd::Table& bfd_table();
   Proxy& proxy();  // counters() and access_log() of it also from one other thread
   // Announces the address by gratuitous ARP on its subnet's ports: a virtual address came up.
   void announce(Instant now, Ipv4Address address);

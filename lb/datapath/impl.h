@@ -3,6 +3,7 @@
 // Called by: lb/datapath only. Runs on: its worker.
 #pragma once
 
+#include "dataplane/bfd/table.h"
 #include "dataplane/ip/icmp.h"
 #include "dataplane/ip/output.h"
 #include "lb/datapath/datapath.h"
@@ -46,6 +47,7 @@ struct Datapath::Impl {
   void to_local(Instant now, packet::Packet packet, const wire::Layers& layers);
   void route_from_host(Instant now, packet::Packet packet, const wire::Layers& layers);
   bool is_source_wrong(packet::Packet packet, const wire::Layers& layers) const;
+  void on_bfd(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   bool hand_over(packet::Packet packet, const wire::Layers& layers);
   bool pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   flow::FlowKey key_of(const wire::Layers& layers) const {
@@ -74,6 +76,7 @@ struct Datapath::Impl {
   std::unique_ptr<ip::NeighborTable> neighbors;
   std::unique_ptr<ip::Icmp> icmp;
   std::unique_ptr<ip::IpOutput> output;
+  std::unique_ptr<bfd::Table> bfd_table;
   std::unique_ptr<ip::Reassembly> reassembly;
   std::unique_ptr<Egress> egress;
   std::unique_ptr<L4> l4;

@@ -14,7 +14,7 @@ LEVELS = {
     "dataplane/wire": 1,
     "dataplane/packet": 2,
     "dataplane/port": 3, "dataplane/ip": 3, "dataplane/flow": 3,
-    "dataplane/tcp": 4,
+    "dataplane/tcp": 4, "dataplane/bfd": 4,
     "dataplane/worker": 5,
     "lb/snapshot": 6, "monitors": 6,
     "lb/balance": 7, "lb/persist": 7,

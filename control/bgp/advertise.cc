@@ -93,8 +93,9 @@ void Speaker::Impl::leave_group(Peer& peer) {
 
 // The whole table from the start; changes that come meanwhile follow.
 void Speaker::Impl::start_sync(Peer& peer) {
+  // Only who has been told nothing in this session has nothing to forget.
+  peer.sync_target = peer.sent_version == 0 && !peer.end_of_rib_sent ? version : 0;
   peer.sent_version = 0;
-  peer.sync_target = version;
   peer.syncing = true;
   peer.refresh_begun = false;
   peer.announced = 0;
@@ -172,7 +173,7 @@ const Speaker::Impl::Encoded& Speaker::Impl::encode(std::size_t group, std::uint
     const auto family = routes.front().prefix.is_v4() ? Family::ipv4 : Family::ipv6;
     encode_announcements(bytes, attributes, key.encode, routes, key.add_path[index_of(family)], key.message_max);
   }
-  encoded.withdrawn = withdrawn.size();
+  encoded.withdrawn = syncing ? 0 : withdrawn.size();  // a table sent anew is counted anew
   if (!bytes.empty()) encoded.bytes = std::make_shared<const Bytes>(std::move(bytes));
   return encoded;
 }

@@ -133,8 +133,7 @@ void Speaker::Impl::configure_neighbor(Instant now, const NeighborSettings& neig
   if (peer->established() && old.export_policy != neighbor.session.export_policy) {
     leave_group(*peer);
     join_group(*peer);
-    start_sync(*peer);
-    peer->sync_target = 0;  // what the new policy refuses must be withdrawn
+    start_sync(*peer);  // what the new policy refuses is withdrawn
   }
   if (peer->established() && !same_import(old, neighbor.session)) {
     if (!ask_again(now, *peer, out)) {

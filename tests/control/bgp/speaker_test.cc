@@ -1,6 +1,8 @@
 // The speaker with a neighbour made of bytes: the facts about Calico, sessions, collisions, restarts, announcements.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "control/bgp/rib.h"
 #include "tests/control/bgp/support.h"
 
@@ -334,6 +336,24 @@ TEST_F(SpeakerTest, EnhancedRefreshSweepsWhatWasNotSentAgain) {
   }
   EXPECT_EQ(bench.facts(kMaster).state, State::established);
   EXPECT_TRUE(bench.routes.empty());
+}
+
+// A withdrawal that the neighbour has not heard of when it asks for all again is not lost (found by bgp_session_fuzz).
+TEST_F(SpeakerTest, WithdrawnJustBeforeARefresh) {
+  for (const bool enhanced : {false, true}) {
+    Bench b(reference_settings());
+    auto open = calico_open(kMaster);
+    open.capabilities.enhanced_refresh = enhanced;
+    const auto address = prefix("172.16.40.80/32");
+    b.run([&](Outputs& out) { b.speaker.announce(b.now, address, {}, out); });
+    const auto conn = b.accept_from(kMaster, open);
+    b.take(conn);
+    b.speaker.withdraw(b.now, address, b.out);
+    b.receive(conn, encode_route_refresh(Family::ipv4));
+    const auto messages = b.take(conn);
+    const auto withdrawal = withdraw_update("172.16.40.80/32");
+    EXPECT_EQ(std::count(messages.begin(), messages.end(), withdrawal), 1) << enhanced;
+  }
 }
 
 // RFC 7313 4: asked for while the first table is being sent: no BoRR before End-of-RIB, the answer behind it.

@@ -6,9 +6,13 @@
 
 #include <array>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "control/routing/ip_prefix.h"
@@ -22,15 +26,17 @@ class Slab {
   static constexpr std::uint32_t kChunk = 4096;
 
   std::uint32_t create() {
-    ++used_;
-    if (free_ != 0) {
-      const auto id = free_;
+    auto id = free_;
+    if (id != 0) {
       std::memcpy(&free_, &(*this)[id], sizeof free_);
-      (*this)[id] = T{};
-      return id;
+    } else {
+      // Not touched before it is used: neither the time nor, of the last chunk, the memory is spent in advance.
+      if (top_ % kChunk == 0) chunks_.push_back(std::make_unique_for_overwrite<Storage[]>(kChunk));
+      id = ++top_;
     }
-    if (top_ % kChunk == 0) chunks_.push_back(std::make_unique<T[]>(kChunk));
-    return ++top_;
+    ++used_;
+    new (&chunks_[(id - 1) / kChunk][(id - 1) % kChunk]) T{};
+    return id;
   }
   void destroy(std::uint32_t id) {
     static_assert(sizeof(T) >= sizeof(std::uint32_t) && std::is_trivially_destructible_v<T>);
@@ -39,13 +45,20 @@ class Slab {
     free_ = id;
     --used_;
   }
-  T& operator[](std::uint32_t id) { return chunks_[(id - 1) / kChunk][(id - 1) % kChunk]; }
-  const T& operator[](std::uint32_t id) const { return chunks_[(id - 1) / kChunk][(id - 1) % kChunk]; }
+  T& operator[](std::uint32_t id) {
+    return *std::launder(reinterpret_cast<T*>(&chunks_[(id - 1) / kChunk][(id - 1) % kChunk]));
+  }
+  const T& operator[](std::uint32_t id) const {
+    return *std::launder(reinterpret_cast<const T*>(&chunks_[(id - 1) / kChunk][(id - 1) % kChunk]));
+  }
   std::uint32_t size() const { return used_; }
   std::uint32_t top() const { return top_; }  // no number is above it
 
  private:
-  std::vector<std::unique_ptr<T[]>> chunks_;
+  struct Storage {
+    alignas(T) std::byte bytes[sizeof(T)];
+  };
+  std::vector<std::unique_ptr<Storage[]>> chunks_;
   std::uint32_t free_ = 0, used_ = 0, top_ = 0;
 };
 
@@ -79,7 +92,8 @@ struct KeyV6 {
 };
 
 // Open addressing over a slab of records {key, payload}. A slot is 4 bytes: a record's number and 6 bits of its hash,
-// so that a search touches hardly any record but the one it looks for.
+// so that a search touches hardly any record but the one it looks for. A table that grows is moved a few slots with
+// each insertion: moving a million at once would hold up the thread for tens of milliseconds.
 template <typename Key, typename Payload>
 class KeyTable {
  public:
@@ -87,20 +101,17 @@ class KeyTable {
     Key key;
     Payload payload;
   };
-  static constexpr std::uint32_t kRecordsMax = (1u << 26) - 1;
+  static constexpr std::uint32_t kRecordsMax = (1u << 26) - 2;
 
   std::uint32_t find(const Key& key) const {
-    if (slots_.empty()) return 0;
     const auto hash = key.hash();
-    for (std::size_t i = hash & mask_; slots_[i] != 0; i = (i + 1) & mask_) {
-      const auto id = slots_[i] & kRecordsMax;
-      if (slots_[i] >> 26 == hash >> 26 && records_[id].key == key) return id;
-    }
-    return 0;
+    if (const auto id = find_in(slots_, key, hash)) return id;
+    return old_.size == 0 ? 0 : find_in(old_, key, hash);
   }
   // Precondition: not there.
   std::uint32_t insert(const Key& key) {
-    if ((records_.size() + 1) * 5 > slots_.size() * 4) grow();
+    if ((records_.size() + 1) * 5 > slots_.size * 4) grow();
+    move_some(kMovedPerInsert);
     const auto id = records_.create();
     assert(id <= kRecordsMax);
     records_[id].key = key;
@@ -108,16 +119,20 @@ class KeyTable {
     return id;
   }
   void erase(std::uint32_t id) {
-    std::size_t hole = slot_of(id);
-    // Closes the gap, so that no tombstones slow later searches.
-    for (std::size_t i = (hole + 1) & mask_; slots_[i] != 0; i = (i + 1) & mask_) {
-      const std::size_t home = records_[slots_[i] & kRecordsMax].key.hash() & mask_;
-      if (((i - home) & mask_) >= ((i - hole) & mask_)) {
-        slots_[hole] = slots_[i];
-        hole = i;
+    std::size_t hole = slot_of(slots_, id);
+    if (hole == kNone) {
+      old_.slots[slot_of(old_, id)] = kMoved;
+    } else {
+      // Closes the gap, so that no tombstones slow later searches.
+      for (std::size_t i = (hole + 1) & slots_.mask(); slots_.slots[i] != 0; i = (i + 1) & slots_.mask()) {
+        const std::size_t home = records_[slots_.slots[i] & kNumber].key.hash() & slots_.mask();
+        if (((i - home) & slots_.mask()) >= ((i - hole) & slots_.mask())) {
+          slots_.slots[hole] = slots_.slots[i];
+          hole = i;
+        }
       }
+      slots_.slots[hole] = 0;
     }
-    slots_[hole] = 0;
     records_[id].key.used = false;
     records_.destroy(id);
   }
@@ -128,29 +143,66 @@ class KeyTable {
 
  private:
   static constexpr std::size_t kSlotsMin = 16;
-  std::size_t slot_of(std::uint32_t id) const {
-    std::size_t i = records_[id].key.hash() & mask_;
-    while ((slots_[i] & kRecordsMax) != id) i = (i + 1) & mask_;
-    return i;
+  static constexpr unsigned kMovedPerInsert = 8;  // done long before the next growth, which is 0.8 sizes away
+  static constexpr std::uint32_t kNumber = (1u << 26) - 1;
+  static constexpr std::uint32_t kMoved = ~0u;  // of the old table: searches go on behind it
+  static constexpr std::size_t kNone = ~std::size_t{0};
+
+  // From calloc: of a large table, pages are given by the kernel as zero when they are first touched, not all at once.
+  struct Free {
+    void operator()(std::uint32_t* p) const { std::free(p); }
+  };
+  struct Slots {
+    std::unique_ptr<std::uint32_t[], Free> slots;
+    std::size_t size = 0;
+    std::size_t mask() const { return size - 1; }
+  };
+
+  std::uint32_t find_in(const Slots& in, const Key& key, std::uint32_t hash) const {
+    if (in.size == 0) return 0;
+    for (std::size_t i = hash & in.mask(); in.slots[i] != 0; i = (i + 1) & in.mask()) {
+      const auto slot = in.slots[i];
+      if (slot >> 26 == hash >> 26 && slot != kMoved && records_[slot & kNumber].key == key) return slot & kNumber;
+    }
+    return 0;
+  }
+  std::size_t slot_of(const Slots& in, std::uint32_t id) const {
+    if (in.size == 0) return kNone;
+    std::size_t i = records_[id].key.hash() & in.mask();
+    for (; in.slots[i] != 0; i = (i + 1) & in.mask()) {
+      if (in.slots[i] != kMoved && (in.slots[i] & kNumber) == id) return i;
+    }
+    return kNone;
   }
   void place(std::uint32_t id) {
     const auto hash = records_[id].key.hash();
-    std::size_t i = hash & mask_;
-    while (slots_[i] != 0) i = (i + 1) & mask_;
-    slots_[i] = hash >> 26 << 26 | id;
+    std::size_t i = hash & slots_.mask();
+    while (slots_.slots[i] != 0) i = (i + 1) & slots_.mask();
+    slots_.slots[i] = hash >> 26 << 26 | id;
   }
   void grow() {
-    const auto size = slots_.empty() ? kSlotsMin : slots_.size() * 2;
-    slots_ = {};  // first: the old and the new never take memory together
-    slots_.assign(size, 0);
-    mask_ = size - 1;
-    for (std::uint32_t id = 1; id <= records_.top(); ++id) {
-      if (records_[id].key.used) place(id);
-    }
+    move_some(old_.size);  // nothing in practice
+    old_ = std::exchange(slots_, {});
+    moved_ = 0;
+    const auto size = old_.size == 0 ? kSlotsMin : old_.size * 2;
+    slots_.slots.reset(static_cast<std::uint32_t*>(std::calloc(size, sizeof(std::uint32_t))));
+    if (slots_.slots == nullptr) throw std::bad_alloc();
+    slots_.size = size;
+    if (size <= kSmall) move_some(old_.size);
   }
+  void move_some(std::size_t n) {
+    if (old_.size == 0) return;
+    for (; n > 0 && moved_ < old_.size; --n, ++moved_) {
+      const auto slot = std::exchange(old_.slots[moved_], old_.slots[moved_] == 0 ? 0 : kMoved);
+      if (slot != 0 && slot != kMoved) place(slot & kNumber);
+    }
+    if (moved_ == old_.size) old_ = {};
+  }
+  static constexpr std::size_t kSmall = 4096;
+
   Slab<Record> records_;
-  std::vector<std::uint32_t> slots_;
-  std::size_t mask_ = 0;
+  Slots slots_, old_;
+  std::size_t moved_ = 0;  // of old_
 };
 
 // Both families in one: numbers of IPv6 records have the top bit set. 0: none.

@@ -11,8 +11,9 @@
 namespace sluice::routing {
 namespace {
 
-constexpr unsigned kDepthMax = 8;        // of gateways behind gateways
-constexpr unsigned kResolveSteps = 512;  // of one gateway: ECMP behind ECMP multiplies
+constexpr unsigned kDepthMax = 8;                    // of gateways behind gateways
+constexpr std::uint32_t kGroupMax = (1u << 28) - 1;  // far more than routes
+constexpr unsigned kResolveSteps = 512;              // of one gateway: ECMP behind ECMP multiplies
 
 bool resolves_others(Source source) { return source == Source::connected || source == Source::fixed; }
 
@@ -49,14 +50,15 @@ struct RoutingTable::Impl {
   };
   struct Net {
     std::uint32_t first = 0;  // of its routes, best source first
-    bool queued = false;
   };
   struct Route {
-    std::uint32_t group = 0;
+    std::uint32_t group : 28 = 0;
+    std::uint32_t source_number : 4 = 0;
     std::uint32_t next = 0;
     std::uint32_t since_s = 0;
-    Source source = Source::connected;
+    Source source() const { return static_cast<Source>(source_number); }
   };
+  static_assert(sizeof(Route) == 12 && kSourceCount < 16);
 
   std::map<InterfaceId, Interface> interfaces;
   PrefixIndex<Net> nets;
@@ -64,8 +66,9 @@ struct RoutingTable::Impl {
   std::map<GroupKey, std::uint32_t> group_ids;
   std::vector<Group> groups{{}};  // [0] unused
   std::vector<std::uint32_t> free_groups;
-  std::uint32_t last_bgp = 0;     // see bgp_group()
-  std::vector<Ipv4Prefix> queue;  // changed prefixes, oldest first from queue_at
+  std::uint32_t last_bgp = 0;        // see bgp_group()
+  std::vector<std::uint32_t> queue;  // changed prefixes by number, oldest first from queue_at
+  std::vector<bool> queued;          // by number; one that is queued is not erased
   std::size_t queue_at = 0;
   std::uint64_t lengths = 0;  // bit n: some connected or static route has length n
   std::array<std::uint32_t, 33> length_users{};
@@ -172,8 +175,8 @@ struct RoutingTable::Impl {
       if (net == 0) continue;
       for (auto id = nets[net].first; id != 0; id = routes[id].next) {
         const auto& route = routes[id];
-        if (!resolves_others(route.source)) continue;
-        if (route.source == Source::connected && !up(groups[route.group].key->interface)) continue;
+        if (!resolves_others(route.source())) continue;
+        if (route.source() == Source::connected && !up(groups[route.group].key->interface)) continue;
         return &route;
       }
     }
@@ -212,8 +215,10 @@ struct RoutingTable::Impl {
   // ---- routes
 
   void enqueue(std::uint32_t net) {
-    if (std::exchange(nets[net].queued, true)) return;
-    queue.push_back(nets.prefix(net).v4());
+    if (net >= queued.size()) queued.resize(std::max<std::size_t>(net + 1, 2 * queued.size()));
+    if (queued[net]) return;
+    queued[net] = true;
+    queue.push_back(net);
   }
 
   void count_length(Ipv4Prefix prefix, Source source, int step) {
@@ -241,16 +246,21 @@ struct RoutingTable::Impl {
   // Takes over one use of the group.
   void put_at(std::uint32_t net, Source source, std::uint32_t group, Instant now) {
     auto* link = &nets[net].first;
-    while (*link != 0 && routes[*link].source < source) link = &routes[*link].next;
-    if (*link != 0 && routes[*link].source == source) {
+    while (*link != 0 && routes[*link].source() < source) link = &routes[*link].next;
+    if (*link != 0 && routes[*link].source() == source) {
       auto& route = routes[*link];
       if (route.group == group) return release(group);
-      release(std::exchange(route.group, group));
+      const std::uint32_t old = route.group;
+      route.group = group & kGroupMax;
+      release(old);
       route.since_s = seconds(now);
       if (resolves_others(source)) stale_groups = true;
     } else {
       const auto id = routes.create();
-      routes[id] = {group, *link, seconds(now), source};
+      routes[id].group = group & kGroupMax;
+      routes[id].source_number = static_cast<unsigned>(source) & 15;
+      routes[id].next = *link;
+      routes[id].since_s = seconds(now);
       *link = id;
       if (resolves_others(source)) count_length(nets.prefix(net).v4(), source, 1);
     }
@@ -263,7 +273,7 @@ struct RoutingTable::Impl {
   }
   bool drop_at(std::uint32_t net, Source source) {
     auto* link = &nets[net].first;
-    while (*link != 0 && routes[*link].source != source) link = &routes[*link].next;
+    while (*link != 0 && routes[*link].source() != source) link = &routes[*link].next;
     if (*link == 0) return false;
     const auto id = *link;
     *link = routes[id].next;
@@ -359,8 +369,8 @@ struct RoutingTable::Impl {
     const auto& key = *group.key;
     RouteInfo out;
     out.prefix = prefix;
-    out.source = route.source;
-    out.distance = administrative_distance(route.source);
+    out.source = route.source();
+    out.distance = administrative_distance(route.source());
     out.selected = is_selected;
     out.blackhole = group.action == RouteAction::blackhole;
     out.age = now - epoch - std::chrono::seconds(route.since_s);
@@ -448,11 +458,11 @@ std::vector<RouteUpdate> RoutingTable::take_updates(std::size_t max) {
   impl.refresh();
   if (impl.rescan) impl.rescan_slice(std::max<std::size_t>(max, 1024));
   std::vector<RouteUpdate> out;
+  out.reserve(std::min(max, impl.queue.size() - impl.queue_at));
   while (out.size() < max && impl.queue_at < impl.queue.size()) {
-    const auto prefix = impl.queue[impl.queue_at++];
-    const auto net = impl.nets.find(prefix);
-    impl.nets[net].queued = false;
-    out.push_back(impl.state_of(prefix, impl.selected(net)));
+    const auto net = impl.queue[impl.queue_at++];
+    impl.queued[net] = false;
+    out.push_back(impl.state_of(impl.nets.prefix(net).v4(), impl.selected(net)));
     if (impl.nets[net].first == 0) impl.nets.erase(net);
   }
   if (impl.queue_at == impl.queue.size()) {

@@ -57,6 +57,41 @@ TEST(PrefixIndex, AgreesWithAMap) {
   EXPECT_EQ(index.next(0), 0u);
 }
 
+// Large enough to be moved in small steps: what lies in the old table is found, erased and walked there.
+TEST(PrefixIndex, AgreesWithAMapWhileItGrows) {
+  sluice::testing::Random random(2);
+  PrefixIndex<Payload> index;
+  std::map<IpPrefix, std::uint32_t> model;
+  for (std::uint32_t step = 1; step < 120000; ++step) {
+    const IpPrefix p = Ipv4Prefix::of(Ipv4Address{0x0a000000 + random() % 60000 * 4}, 30);
+    if (random() % 8 != 0) {
+      const auto id = index.find_or_insert(p);
+      index[id].value = step;
+      model[p] = step;
+    } else if (const auto id = index.find(p); id != 0) {
+      index.erase(id);
+      model.erase(p);
+    }
+    if (step % 3 == 0) {
+      const IpPrefix q = Ipv4Prefix::of(Ipv4Address{0x0a000000 + random() % 60000 * 4}, 30);
+      const auto id = index.find(q);
+      const auto known = model.find(q);
+      ASSERT_EQ(id != 0, known != model.end());
+      if (id != 0) {
+        ASSERT_EQ(index[id].value, known->second);
+      }
+    }
+    ASSERT_EQ(index.size(), model.size());
+  }
+  for (const auto& [p, value] : model) {
+    const auto id = index.find(p);
+    ASSERT_NE(id, 0u);
+    ASSERT_EQ(index[id].value, value);
+    index.erase(id);
+  }
+  EXPECT_EQ(index.size(), 0u);
+}
+
 TEST(Slab, NumbersAreUsedAgain) {
   Slab<Payload> slab;
   const auto a = slab.create(), b = slab.create();

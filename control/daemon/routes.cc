@@ -52,7 +52,11 @@ class ApplyRoutes : public worker::Task {
     }
   }
   void done() override {
-    if (refused_ > 0) spdlog::error("worker {}: {} routes refused: {}", worker_, refused_, error_.text());
+    if (refused_ == 0) return;
+    static Instant next_line{};  // once a second: a neighbour's million routes are 16,000 tasks
+    if (io::now() < next_line) return;
+    next_line = io::now() + 1s;
+    spdlog::error("worker {}: {} routes refused: {}", worker_, refused_, error_.text());
   }
 
  private:

@@ -4,13 +4,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -41,7 +41,8 @@ struct BgpTransport::Impl {
     tcp::socket socket;
     asio::steady_timer timer;  // of connecting, or of closing
     std::deque<bgp::SharedBytes> queue;
-    std::size_t queued = 0;
+    std::size_t queued = 0;   // bytes in all
+    std::size_t written = 0;  // of the first
     bool open = false, writing = false, closing = false, gone = false;
   };
   using ConnPtr = std::shared_ptr<Conn>;
@@ -67,7 +68,7 @@ struct BgpTransport::Impl {
     apply_routes();
     const auto actions = std::move(out.actions);
     out.actions = {};
-    for (const auto& action : actions) std::visit([this](const auto& a) { carry_out(a); }, action);
+    for (const auto& action : actions) std::visit([this](const auto& a) { this->carry_out(a); }, action);
     arm();
     if (speaker.has_work()) work_later();
   }
@@ -141,8 +142,9 @@ struct BgpTransport::Impl {
     auto conn = at->second;
     conns.erase(at);
     conn->closing = true;
-    if (!close.flush || conn->queue.empty() || !conn->open) return shut(conn);
+    if (!close.flush || !conn->open) return shut(conn);
     linger(conn);
+    if (conn->queue.empty()) finish(conn);
   }
 
   // What was sent last, usually a NOTIFICATION, shall arrive; but nobody can hold a closed connection for long.
@@ -250,33 +252,74 @@ struct BgpTransport::Impl {
     });
   }
 
+  // As much as the kernel takes now, the rest when it can take more. Nothing is copied: what is sent to thousands is
+  // one encoding.
   void write(const ConnPtr& conn) {
-    if (conn->writing || conn->queue.empty() || !conn->open || conn->gone) return;
-    conn->writing = true;
-    constexpr std::size_t kBuffers = 64;
-    std::vector<asio::const_buffer> buffers;
-    for (const auto& bytes : conn->queue) {
-      if (buffers.size() == kBuffers) break;
-      buffers.emplace_back(bytes->data(), bytes->size());
+    if (conn->writing || !conn->open || conn->gone) return;
+    while (!conn->queue.empty()) {
+      constexpr std::size_t kParts = 64;
+      std::array<iovec, kParts> parts;
+      std::size_t count = 0;
+      for (const auto& bytes : conn->queue) {
+        if (count == kParts) break;
+        const auto skip = count == 0 ? conn->written : 0;
+        // sendmsg reads only; iovec is not const for the sake of readv.
+        parts[count++] = {const_cast<std::uint8_t*>(bytes->data()) + skip, bytes->size() - skip};
+      }
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      const auto n = ::sendmsg(conn->socket.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return wait_writable(conn);
+        if (conn->closing) return void(conn->timer.cancel());
+        return lost_later(conn, lower(std::strerror(errno)));
+      }
+      take_written(*conn, static_cast<std::size_t>(n));
     }
-    const auto count = buffers.size();
-    asio::async_write(conn->socket, buffers, [this, conn, count, living = alive](error_code error, std::size_t n) {
+    if (conn->closing) return finish(conn);
+    report_written(conn);
+  }
+  static void take_written(Conn& conn, std::size_t n) {
+    conn.queued -= n;
+    n += conn.written;
+    while (!conn.queue.empty() && n >= conn.queue.front()->size()) {
+      n -= conn.queue.front()->size();
+      conn.queue.pop_front();
+    }
+    conn.written = n;
+  }
+  void wait_writable(const ConnPtr& conn) {
+    conn->writing = true;
+    if (!conn->closing) report_written(conn);
+    conn->socket.async_wait(tcp::socket::wait_write, [this, conn, living = alive](error_code error) {
       if (!*living || conn->gone) return;
       conn->writing = false;
-      if (error) {
-        if (conn->closing) return void(conn->timer.cancel());
-        return lost(conn, lower(error.message()));
-      }
-      conn->queue.erase(conn->queue.begin(), conn->queue.begin() + static_cast<std::ptrdiff_t>(count));
-      conn->queued -= n;
-      if (conn->queue.empty() && conn->closing) {
-        error_code ignored;
-        conn->socket.shutdown(tcp::socket::shutdown_send, ignored);
-        return drain(conn);
-      }
-      if (!conn->closing) step(bgp::input::Written{conn->id, conn->queued});
-      write(conn);
+      if (!error) return write(conn);
+      if (conn->closing) return void(conn->timer.cancel());
+      lost(conn, lower(error.message()));
     });
+  }
+  // The speaker hears of it in a later turn, of all connections in one.
+  void report_written(const ConnPtr& conn) {
+    reports.push_back(conn->id);
+    if (reports.size() != 1) return;
+    asio::post(context, [this, living = alive] {
+      if (!*living) return;
+      const auto ids = std::exchange(reports, {});
+      for (const auto id : ids) {
+        if (const auto at = conns.find(id); at != conns.end()) {
+          step(bgp::input::Written{id, at->second->queued});
+        }
+      }
+    });
+  }
+  // All is written: FIN, and read on until the other side has closed too.
+  void finish(const ConnPtr& conn) {
+    error_code ignored;
+    conn->socket.shutdown(tcp::socket::shutdown_send, ignored);
+    drain(conn);
   }
 
   // ---- listeners
@@ -398,6 +441,7 @@ struct BgpTransport::Impl {
   std::shared_ptr<bool> alive;  // handlers that outlive us see it
   Instant armed = kInstantMax;
   bool work_posted = false;
+  std::vector<bgp::ConnId> reports;  // what report_written() has still to tell
   bgp::Outputs out;
   std::array<std::uint8_t, kReadMax> buffer;
   std::unordered_map<bgp::ConnId, ConnPtr> conns;

@@ -7,6 +7,9 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
 
 namespace sluice::io {
 namespace {
@@ -33,6 +36,11 @@ void Loop::run() {
   while (!context_.stopped()) {
     try {
       context_.run();
+    } catch (const std::bad_alloc&) {
+      // What was being changed is half changed (control/bgp/README.md). The process ends; forwarding of the neighbours
+      // outlives it by graceful restart, and the next start removes what is left in the kernel.
+      std::fputs("sluiced: out of memory, the control thread ends the process\n", stderr);
+      std::abort();
     } catch (const std::exception& e) {
       on_exception_(e.what());
     }

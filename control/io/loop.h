@@ -5,7 +5,8 @@
 //   loop.on_signal({SIGTERM, SIGINT}, [&](int) { loop.stop(); });
 //   loop.run();                       // returns after stop()
 //
-// A handler that throws does not end the loop: the exception is given to on_exception() and the loop goes on.
+// A handler that throws does not end the loop: the exception is given to on_exception() and the loop goes on. Only
+// std::bad_alloc ends the process: nothing that was half changed is worked on with.
 //
 // Called by: control/daemon, other adapters in control/io. Runs on: control thread (stop() and post(): any thread).
 // Tested by: tests/control/io/loop_test.cc

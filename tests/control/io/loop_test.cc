@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <new>
 #include <stdexcept>
 #include <vector>
 
@@ -93,6 +94,17 @@ TEST(Loop, EverySignalIsDelivered) {
   loop.post([] { raise(SIGUSR1); });
   loop.run();
   EXPECT_EQ(seen, (std::vector<int>{SIGUSR1, SIGUSR2}));
+}
+
+TEST(LoopDeathTest, OutOfMemoryEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        Loop loop;
+        loop.post([] { throw std::bad_alloc(); });
+        loop.run();
+      },
+      "out of memory");
 }
 
 }  // namespace

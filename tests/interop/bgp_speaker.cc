@@ -5,20 +5,24 @@
 //
 // Reads commands from stdin, one a line, and prints the answer followed by a line "."; prints events as they happen:
 //   announce PREFIX [med N] [local-pref N] [prepend N] [community A:B] | withdraw PREFIX | neighbors | routes | bgp |
-//   paths | summary | clear A | refresh A | shutdown TEXT
+//   paths | summary | clear A | refresh A | flip PREFIX | turns (the longest of the loop) | shutdown TEXT
 //
 // Called by: tests/interop/bgp*, tests/interop/matrix. Runs on: its own process.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -30,6 +34,12 @@ namespace {
 using namespace sluice;
 
 Instant now() { return instant_ns(std::chrono::steady_clock::now().time_since_epoch() / 1ns); }
+
+std::uint64_t cpu_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+}
 
 void say(const std::string& text) {
   std::fputs(text.c_str(), stdout);
@@ -84,7 +94,8 @@ struct Program {
   std::unique_ptr<io::BgpTransport> transport;
   boost::asio::posix::stream_descriptor in{context, ::dup(0)};
   boost::asio::streambuf buffer;
-  std::uint64_t updates = 0;
+  std::set<routing::IpPrefix> flipped;
+  std::uint64_t updates = 0, turns = 0, longest_turn = 0;
 
   void start() {
     io::BgpTransport::Hooks hooks;
@@ -138,6 +149,19 @@ struct Program {
       }
     }
     if (verb == "path" && prefix) say(bgp::detail_text(speaker.paths(now(), *prefix)));
+    if (verb == "flip" && prefix) {  // announced or withdrawn: how long until the last neighbour's bytes are written
+      const auto start = now();
+      const bool there = flipped.erase(*prefix) != 0;
+      if (!there) flipped.insert(*prefix);
+      there ? transport->withdraw(*prefix) : transport->announce(*prefix, {});
+      boost::asio::post(context, [start] {
+        say(fmt::format("told in {:.1f} ms", static_cast<double>((now() - start) / 1us) / 1e3));
+      });
+    }
+    if (verb == "turns") {
+      say(fmt::format("{} turns, the longest {:.1f} ms", turns, static_cast<double>(longest_turn) / 1e6));
+      turns = longest_turn = 0;
+    }
     if (verb == "count") say(fmt::format("{} {}", speaker.summary(now()).prefixes, table.size()));
     if (verb == "routes") {
       for (const auto& route : table.show(now())) say(text_of(route));
@@ -158,7 +182,7 @@ int main(int argc, char** argv) {
   std::string id, interface = "eth0", password;
   std::vector<std::string> selves, neighbors, ranges;
   bool passive = false, ipv6 = false, add_path = false, restarting = false;
-  unsigned ttl_security = 0, hold = 90, port = 179, restart_time = 120, prefixes_max = 2000000;
+  unsigned ttl_security = 0, hold = 90, port = 179, restart_time = 120, prefixes_max = 2000000, neighbors_max = 5000;
   app.add_option("--as", as);
   app.add_option("--remote-as", remote_as);
   app.add_option("--id", id)->required();
@@ -171,12 +195,15 @@ int main(int argc, char** argv) {
   app.add_option("--port", port);
   app.add_option("--restart-time", restart_time);
   app.add_option("--maximum-prefix", prefixes_max);
+  app.add_option("--neighbors-max", neighbors_max);
   app.add_flag("--passive", passive);
   app.add_flag("--ipv6", ipv6);
   app.add_flag("--add-path", add_path);
   app.add_flag("--restarting", restarting);
   CLI11_PARSE(app, argc, argv);
 
+  rlimit files{20000, 20000};  // a neighbour is a descriptor
+  (void)setrlimit(RLIMIT_NOFILE, &files);
   Program program;
   auto& s = program.settings;
   s.local_as = as;
@@ -206,8 +233,17 @@ int main(int argc, char** argv) {
   session.add_path_receive = session.add_path_send = add_path;
   session.prefixes_max = prefixes_max;
   for (const auto& n : neighbors) s.neighbors.push_back({IpAddress::parse(n).value(), true, session});
-  for (const auto& r : ranges) s.listen_ranges.push_back({routing::IpPrefix::parse(r).value(), session});
+  for (const auto& r : ranges) {
+    s.listen_ranges.push_back({routing::IpPrefix::parse(r).value(), session});
+    s.listen_ranges.back().neighbors_max = neighbors_max;
+  }
   program.start();
-  program.context.run();
+  // One handler at a time: what a turn takes of the processor is what everybody else waits for.
+  for (auto before = cpu_ns(); program.context.run_one() != 0;) {
+    const auto after = cpu_ns();
+    program.longest_turn = std::max(program.longest_turn, after - before);
+    ++program.turns;
+    before = after;
+  }
   return 0;
 }

@@ -110,7 +110,7 @@ virtual-servers:
   EXPECT_EQ(
       diff(parsed(text), parsed(text, "[{name: A, value: a}, ", "[{action: remove, name: B}, {name: A, value: a}, "))
           .changes.size(),
-      5U);
+      6U);
   EXPECT_EQ(diff(parsed(text), parsed(text, ", {path: /b, pool: api}", "")).text(), "- " + place + "routes[1]\n");
   EXPECT_EQ(diff(parsed(text), parsed(text, "/b, pool: api", "/b, pool: web")).text(),
             "~ " + place + "routes[1].pool: api -> web\n");

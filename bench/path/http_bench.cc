@@ -79,9 +79,12 @@ class World final : public tcp::Network {
   ~World() override;
 
   void run(std::uint64_t requests);
+  // Every client's connection, with a request each, some thousand at a time.
+  void open_all();
   // Requests at `rate` a second, each on a connection chosen at random; time passes as the engine takes it. Latencies,
   // from the moment a request was due to the turn in which its answer left the engine.
   std::vector<Duration> run_at(double rate, std::uint64_t requests);
+  Instant now() const { return now_; }
   std::uint64_t cycles = 0;
   std::uint64_t answered = 0;
   std::uint64_t packets = 0;       // in and out of the engine
@@ -396,8 +399,26 @@ void World::run(std::uint64_t requests) {
   }
 }
 
-std::vector<Duration> World::run_at(double rate, std::uint64_t requests) {
+void World::open_all() {
+  constexpr std::size_t kAtOnce = 2048;
   at_rate_ = true;
+  for (std::size_t first = 0; first < clients_.size(); first += kAtOnce) {
+    const std::size_t end = std::min(first + kAtOnce, clients_.size());
+    to_ask_ = end - first;
+    for (std::size_t i = first; i < end; ++i) connect(clients_[i]);
+    far_->flush(now_);
+    for (const Instant give_up = now_ + 20s; answered + failed < end;) {
+      turn(20us);
+      if (now_ > give_up) {
+        fmt::print(stderr, "stuck: {} of {} connections open\n", answered, end);
+        std::exit(1);
+      }
+    }
+  }
+  latencies_.clear();
+}
+
+std::vector<Duration> World::run_at(double rate, std::uint64_t requests) {
   to_ask_ = requests;
   std::mt19937 random(1);
   const Instant start = now_;
@@ -433,7 +454,10 @@ double tsc_hz() { return static_cast<double>(rte_get_tsc_hz()); }
 
 void measure(Settings settings) {
   World world(settings);
+  const Instant begin = world.now();
   world.run(settings.requests / 4);
+  // Until as many conns are in TIME-WAIT (2 s) as there will ever be: before that each new one is memory's first touch.
+  while (settings.close && world.now() - begin < 2500ms) world.run(settings.requests / 4);
   std::vector<double> rates, per_request, per_packet;
   for (unsigned i = 0; i < settings.samples; ++i) {
     world.cycles = world.answered = world.packets = world.bodies = world.moved_bodies = 0;
@@ -463,7 +487,7 @@ void measure_crowd(Settings settings) {
   constexpr double kRate = 50'000;
   const long before = resident_kb();
   World world(settings);
-  world.run(settings.conns);
+  world.open_all();
   const long after = resident_kb();
   const double all = static_cast<double>(after - before) * 1024 / settings.conns;
   const std::vector<Duration> times = world.run_at(kRate, settings.requests);

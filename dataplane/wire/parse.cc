@@ -70,8 +70,10 @@ Outcome parse_fragment(const std::uint8_t* l4, std::size_t length, Layers& layer
   return std::nullopt;
 }
 
-// Headers are read from the first segment, which for a chain must hold them all.
-Outcome parse_ipv4_at(ConstBytes segment, std::uint32_t frame_length, std::size_t l3, bool verify, Layers& layers) {
+// Headers are read from the first segment, which for a chain must hold them all. Inlined where it is called: every
+// packet comes through here.
+[[gnu::always_inline]] inline Outcome parse_ipv4_at(ConstBytes segment, std::uint32_t frame_length, std::size_t l3,
+                                                    bool verify, Layers& layers) {
   if (segment.size() < l3 + kIpv4Length) return DropReason::ipv4_too_short;
   const std::uint8_t* p = segment.data() + l3;
   if (p[0] >> 4 != 4) return DropReason::ipv4_bad_version;

@@ -100,7 +100,11 @@ void L4::forward(Instant now, packet::Packet packet, const wire::Layers& layers,
     return context_.egress.refuse(now, packet, layers, DropReason::ttl_exceeded, ip::IcmpError::ttl_exceeded());
   bool ends = false;
   if (layers.kind == wire::PacketKind::tcp) {
-    if (!track(now, packet, layers, hit, ends)) return;
+    if (is_plain(flow, layers.tcp_flags)) [[likely]] {
+      track_plain(flow, hit.direction, packet.data() + layers.l4_offset, layers.payload_length());
+    } else if (!track(now, packet, layers, hit, ends)) {
+      return;
+    }
   } else {
     update_udp(flow, hit.direction);
   }
@@ -153,6 +157,8 @@ void L4::expire(Instant now) {
     const Instant deadline = L4FlowTable::last_used(flow, now) + idle_timeout(flow);
     if (deadline > now) return deadline;
     context_.counters.flows_expired.add();
+    // FastL4's reset on timeout: whoever still believes in the connection hears at once that it is gone.
+    if (flow.state == FlowState::established) reset_both(now, flow);
     end(flow);
     return kInstantMax;
   });

@@ -9,12 +9,8 @@ namespace {
 using wire::seq_before;
 using wire::seq_before_eq;
 
-constexpr std::uint32_t kWindowMin = 65535;  // until its scale is known a window may be larger than it looks
-
 std::uint32_t offered_window(const L4Flow& flow, Direction d, const TcpSegment& segment) {
-  // The window of a SYN is never scaled (RFC 7323 §2.2).
-  const unsigned shift = segment.has(wire::kTcpSyn) ? 0 : flow.scale[index_of(d)];
-  return std::max(std::uint32_t{segment.window} << shift, kWindowMin);
+  return offered_window(flow, d, segment.window, segment.has(wire::kTcpSyn));
 }
 
 void note_scale(L4Flow& flow, Direction d, const TcpSegment& segment) {
@@ -116,13 +112,9 @@ TcpVerdict track_tcp(L4Flow& flow, Direction d, const TcpSegment& segment) {
     if (segment.acknowledgment != receiver.end) return TcpVerdict::invalid;
     flow.state = FlowState::established;
   }
-  if (!in_window(receiver, segment)) return TcpVerdict::pass;  // it changes nothing; its receiver judges it
-
-  if (seq_before(sender.end, segment.end())) sender.end = segment.end();
-  if (seq_before(sender.ack, segment.acknowledgment) && seq_before_eq(segment.acknowledgment, receiver.end)) {
-    sender.ack = segment.acknowledgment;
+  if (!note_segment(flow, d, segment.sequence, segment.end(), segment.acknowledgment, segment.window)) {
+    return TcpVerdict::pass;
   }
-  sender.window = std::max(sender.window, offered_window(flow, d, segment));
   if (segment.has(wire::kTcpFin) && flow.state >= FlowState::established) {
     flow.flags |= L4Flow::kFin[index_of(d)];
     if (flow.state == FlowState::established) flow.state = FlowState::closing;

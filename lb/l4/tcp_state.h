@@ -9,6 +9,7 @@
 // Tested by: tests/lb/l4/tcp_state_test.cc
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "dataplane/wire/parse.h"
@@ -39,6 +40,44 @@ enum class TcpVerdict : std::uint8_t {
   ends,     // pass it on, then the flow is over
   reopen,   // a new connection from the same port: end this flow and treat the segment as a first one
 };
+
+// The least window that is believed in: until its scale is known one may be larger than it looks.
+inline constexpr std::uint32_t kWindowMin = 65535;
+
+// The receive window that a segment offers, scaled.
+inline std::uint32_t offered_window(const L4Flow& flow, Direction d, std::uint16_t window, bool syn) {
+  // The window of a SYN is never scaled (RFC 7323 §2.2).
+  const unsigned shift = syn ? 0 : flow.scale[index_of(d)];
+  return std::max(std::uint32_t{window} << shift, kWindowMin);
+}
+
+// What a segment says of its sender, if some of it lies in what the receiver is ready for; `end`: behind its last byte.
+// False: it does not, and its receiver judges it.
+inline bool note_segment(L4Flow& flow, Direction d, std::uint32_t sequence, std::uint32_t end,
+                         std::uint32_t acknowledgment, std::uint16_t window) {
+  TcpSide& sender = flow.sides[index_of(d)];
+  const TcpSide& receiver = flow.sides[index_of(opposite(d))];
+  if (!wire::seq_before_eq(receiver.ack, end) || !wire::seq_before_eq(sequence, receiver.ack + receiver.window)) {
+    return false;
+  }
+  if (wire::seq_before(sender.end, end)) sender.end = end;
+  if (wire::seq_before(sender.ack, acknowledgment) && wire::seq_before_eq(acknowledgment, receiver.end)) {
+    sender.ack = acknowledgment;
+  }
+  sender.window = std::max(sender.window, offered_window(flow, d, window, false));
+  return true;
+}
+
+// Whether a segment can change nothing but numbers: data and ACKs of an established connection, most of all traffic.
+inline bool is_plain(const L4Flow& flow, std::uint8_t tcp_flags) {
+  return flow.state == FlowState::established && (tcp_flags & (wire::kTcpSyn | wire::kTcpFin | wire::kTcpRst)) == 0;
+}
+// Tracks such a one: track_tcp() in short, and it passes.
+inline void track_plain(L4Flow& flow, Direction d, const std::uint8_t* tcp, std::uint32_t payload) {
+  const std::uint32_t sequence = wire::load_be32(tcp + wire::kTcpSequence);
+  note_segment(flow, d, sequence, sequence + payload, wire::load_be32(tcp + wire::kTcpAcknowledgment),
+               wire::load_be16(tcp + wire::kTcpWindow));
+}
 
 // The first segment, a SYN from the client.
 void open_tcp(L4Flow& flow, const TcpSegment& syn);

@@ -34,6 +34,17 @@ TEST_F(FlowsTest, EstablishedConnectionsGoAfterFiveMinutesOfSilence) {
   EXPECT_NEAR(to_seconds(life()), 300.5, 0.6);
 }
 
+TEST_F(FlowsTest, BothEndsOfAnIdleConnectionAreTold) {
+  world.establish();
+  EXPECT_EQ(world.advance(299s), "");
+  EXPECT_EQ(world.advance(2s),
+            "int: 172.16.40.80:80 > 172.16.40.10:40000 tcp RA ttl 255 len 0; "
+            "int: 172.16.40.202:40000 > 10.244.0.76:80 tcp RA ttl 255 len 0");
+  world.send(segment(kSyn, 1000));
+  EXPECT_EQ(world.advance(12s), "");  // nobody is told of one that never was
+  EXPECT_EQ(world.datapath().flow_count(), 0u);
+}
+
 TEST_F(FlowsTest, ClosingAndClosedConnectionsGoSooner) {
   world.establish();
   world.send(segment(kFin | kAck, 1001, 5001));

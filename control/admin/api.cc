@@ -183,6 +183,11 @@ void get_bgp_neighbor(const Call& call) {
                [](const BgpNeighborStatus& n, const std::string& name) { return n.address == name; });
 }
 
+void get_bfd(const Call& call) {
+  answer_named(call, "sessions", "BFD session", call.backend.bfd(), call.param("neighbor"),
+               [](const BfdStatus& s, const std::string& name) { return s.neighbor == name; });
+}
+
 void get_arp(const Call& call) {
   call.backend.neighbor_entries([call](const std::vector<NeighborEntryStatus>& entries) {
     call.answer({{"arp", to_json(entries)}});
@@ -328,6 +333,20 @@ void post_bgp_clear(const Call& call) {
   call.settle(call.backend.clear_bgp(address, static_cast<Backend::BgpClear>(at)), 404);
 }
 
+void post_bgp_dump(const Call& call) {
+  BodyText body(call, {"path"});
+  if (!body.errors.empty()) return call.refuse(400, body.errors);
+  const auto path = body.need("path");
+  if (!body.errors.empty()) return call.refuse(400, body.errors);
+  if (path.empty() || path.front() != '/' || path.find('\0') != std::string::npos) {
+    return call.refuse(400, Error{"path", "must be an absolute path"});
+  }
+  call.backend.dump_rib(path, [call](const Result<RibDumpReport>& report) {
+    if (!report) return call.refuse(409, report.error());
+    call.answer({{"ok", true}, {"prefixes", report->prefixes}, {"bytes", report->bytes}});
+  });
+}
+
 void post_ping(const Call& call) {
   const auto body = parse_body(call.exchange->body());
   if (!body) return call.refuse(400, body.error());
@@ -373,6 +392,7 @@ const std::vector<Resource>& resources() {
       {"GET", "/v1/bgp", get_bgp, {"text"}},
       {"GET", "/v1/bgp/route", get_bgp_route, {"prefix", "text"}},
       {"GET", "/v1/bgp/neighbor", get_bgp_neighbor, {"address", "text"}},
+      {"GET", "/v1/bfd", get_bfd, {"neighbor"}},
       {"GET", "/v1/arp", get_arp, {}},
       {"GET", "/v1/flow", get_flow, flow},
       {"GET", "/v1/worker", get_worker, {}},
@@ -389,6 +409,7 @@ const std::vector<Resource>& resources() {
       {"DELETE", "/v1/flow", delete_flow, flow},
       {"POST", "/v1/apply", post_apply, {}},
       {"POST", "/v1/bgp/clear", post_bgp_clear, {}},
+      {"POST", "/v1/bgp/dump", post_bgp_dump, {}},
       {"POST", "/v1/ping", post_ping, {}},
       {"POST", "/v1/capture", post_capture, {}},
       {"POST", "/v1/shutdown", post_shutdown, {}},

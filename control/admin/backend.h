@@ -39,6 +39,10 @@ struct ApplyReport {
   std::vector<std::string> warnings;       // "manifests/x.yaml: ... (rejected; the rest is applied)"
 };
 
+struct RibDumpReport {
+  std::uint64_t prefixes = 0, bytes = 0;
+};
+
 enum class MemberAdminState : std::uint8_t { enabled, disabled, offline };
 
 struct PingRequest {
@@ -83,6 +87,7 @@ class Backend {
   // As imish prints it; `argument`: a prefix or address (table), a neighbor's address (neighbors), or empty for all.
   enum class BgpText : std::uint8_t { table, summary, neighbors };
   virtual Result<std::string> bgp_text(BgpText what, const std::string& argument) = 0;
+  virtual std::vector<BfdStatus> bfd() = 0;
   virtual std::vector<WorkerStatus> workers() = 0;
   virtual std::vector<PortStatus> ports() = 0;
   virtual DropsStatus drops() = 0;
@@ -103,6 +108,8 @@ class Backend {
   virtual Status modify_member(const std::string& pool, Ipv4Endpoint member, MemberAdminState state) = 0;
   virtual Status modify_virtual(const std::string& name, bool enabled) = 0;
   enum class BgpClear : std::uint8_t { hard, soft_in, soft_out, soft_both };
+  // The BGP table as MRT into a file; the answer comes when it is whole.
+  virtual void dump_rib(const std::string& path, std::function<void(Result<RibDumpReport>)> answer) = 0;
   virtual Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) = 0;
   virtual Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) = 0;
   virtual Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) = 0;

@@ -250,6 +250,37 @@ Json to_json(const BgpStatus& value) {
           {"announced", value.announced},   {"neighbors", array_of(value.neighbors)}};
 }
 
+Json to_json(const BfdStatus& value) {
+  return {{"neighbor", value.neighbor},
+          {"local_address", value.local_address},
+          {"multihop", value.multihop},
+          {"state", value.state},
+          {"remote_state", value.remote_state},
+          {"up", value.up},
+          {"since_s", value.since_s},
+          {"diagnostic", value.diagnostic},
+          {"remote_diagnostic", value.remote_diagnostic},
+          {"last_failure", value.last_failure},
+          {"leaving", value.leaving},
+          {"local_discriminator", value.local_discriminator},
+          {"remote_discriminator", value.remote_discriminator},
+          {"min_tx_ms", value.min_tx_ms},
+          {"min_rx_ms", value.min_rx_ms},
+          {"multiplier", value.multiplier},
+          {"remote_min_tx_ms", value.remote_min_tx_ms},
+          {"remote_min_rx_ms", value.remote_min_rx_ms},
+          {"remote_multiplier", value.remote_multiplier},
+          {"transmit_interval_ms", value.transmit_interval_ms},
+          {"detection_time_ms", value.detection_time_ms},
+          {"polling", value.polling},
+          {"control_plane_independent", value.control_plane_independent},
+          {"ups", value.ups},
+          {"failures", value.failures},
+          {"packets_in", value.packets_in},
+          {"packets_out", value.packets_out},
+          {"worker", value.worker}};
+}
+
 Json to_json(const WorkerStatus& value) {
   return {{"id", value.id},
           {"core", value.core},

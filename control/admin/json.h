@@ -28,6 +28,7 @@ Json to_json(const NeighborEntryStatus& value);
 Json to_json(const BgpPathStatus& value);
 Json to_json(const BgpNeighborStatus& value);
 Json to_json(const BgpStatus& value);
+Json to_json(const BfdStatus& value);
 Json to_json(const WorkerStatus& value);
 Json to_json(const PortStatus& value);
 Json to_json(const DropsStatus& value);

@@ -275,6 +275,22 @@ void bgp(std::string& out, Backend& backend) {
   columns(out, status.neighbors, labels, kColumns);
 }
 
+void bfd(std::string& out, Backend& backend) {
+  const auto sessions = backend.bfd();
+  if (sessions.empty()) return;
+  const auto labels = [](const BfdStatus& s) {
+    return Labels{{"neighbor", s.neighbor}, {"hops", s.multihop ? "multi" : "single"}};
+  };
+  using S = BfdStatus;
+  static constexpr Column<S> kColumns[] = {
+      {"sluice_bfd_up", "gauge", "1 while the session is Up.", [](const S& s) { return std::uint64_t{s.up}; }},
+      {"sluice_bfd_ups_total", "counter", "Times the session came up.", [](const S& s) { return s.ups; }},
+      {"sluice_bfd_failures_total", "counter", "Times the session failed.", [](const S& s) { return s.failures; }},
+      {"sluice_bfd_packets_in_total", "counter", "Control packets taken.", [](const S& s) { return s.packets_in; }},
+      {"sluice_bfd_packets_out_total", "counter", "Control packets sent.", [](const S& s) { return s.packets_out; }}};
+  columns(out, sessions, labels, kColumns);
+}
+
 void drops(std::string& out, const DropsStatus& status) {
   Family reasons(out, "sluice_drops_total", "counter", "Packets dropped, by reason.");
   for (const DropStatus& drop : status.reasons) reasons.add({{"reason", drop.reason}}, drop.count);
@@ -338,6 +354,7 @@ std::string prometheus_text(Backend& backend) {
   access_log(out, backend.access_log());
   monitors(out, backend);
   bgp(out, backend);
+  bfd(out, backend);
   drops(out, backend.drops());
   workers(out, backend);
   ports(out, backend);

@@ -214,6 +214,19 @@ struct BgpStatus {
   std::vector<BgpNeighborStatus> neighbors;
 };
 
+struct BfdStatus {
+  std::string neighbor, local_address, state, remote_state, diagnostic, remote_diagnostic;
+  std::string last_failure;  // empty: none since the session was made
+  bool up = false, multihop = false, polling = false, leaving = false;
+  bool control_plane_independent = false;  // the neighbour's C bit
+  double since_s = 0;                      // in this state
+  std::uint32_t local_discriminator = 0, remote_discriminator = 0;
+  double min_tx_ms = 0, min_rx_ms = 0, remote_min_tx_ms = 0, remote_min_rx_ms = 0;
+  double transmit_interval_ms = 0, detection_time_ms = 0;  // negotiated
+  unsigned multiplier = 0, remote_multiplier = 0, worker = 0;
+  std::uint64_t ups = 0, failures = 0, packets_in = 0, packets_out = 0;
+};
+
 // ---- engine ----
 
 struct WorkerStatus {

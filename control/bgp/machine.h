@@ -55,10 +55,15 @@ struct Written {  // the transport still holds `pending` bytes of the connection
   ConnId conn;
   std::size_t pending;
 };
+struct PathDown {  // BFD: packets to the neighbour do not arrive any more
+  IpAddress peer;
+  bool path_is_dead = false;  // BFD does not share the fate of the neighbour's control plane (its C bit)
+  std::string reason;         // "control detection time expired"
+};
 struct NextHopsChanged {};  // answers of the NextHopResolver may have changed
 }  // namespace input
 using Input = std::variant<input::Tick, input::Connected, input::ConnectFailed, input::Accepted, input::Received,
-                           input::Closed, input::Written, input::NextHopsChanged>;
+                           input::Closed, input::Written, input::PathDown, input::NextHopsChanged>;
 
 // ---- outputs
 namespace output {

@@ -42,6 +42,7 @@ void Speaker::Impl::received(Instant now, Peer& peer, const input::Received& inp
 }
 
 void Speaker::Impl::message(Instant now, Peer& peer, Connection& conn, const Frame& frame, Outputs& out) {
+  observe_message(now, peer, conn, true, frame.message);
   switch (frame.type) {
     case MessageType::open:
       ++peer.in.open;

@@ -101,6 +101,11 @@ class Rib {
   std::vector<routing::IpPrefix> prefixes(std::size_t max) const;
   std::vector<PathView> paths(const routing::IpPrefix& prefix) const;     // best first
   std::vector<PathView> paths_of(PeerIndex peer, std::size_t max) const;  // the first in order of prefix
+  // Walks in slices: the next prefix behind number `after` (0: the first); number 0: the end.
+  std::pair<std::uint32_t, routing::IpPrefix> next_prefix(std::uint32_t after) const {
+    const auto net = nets_.next(after);
+    return {net, net == 0 ? routing::IpPrefix{} : nets_.prefix(net)};
+  }
   const PeerInfo& peer_info(PeerIndex peer) const { return peers_[peer].info; }
 
  private:

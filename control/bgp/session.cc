@@ -77,6 +77,7 @@ Duration Speaker::Impl::jittered(Duration duration) {  // RFC 4271 10: 75 to 100
 }
 
 void Speaker::Impl::send(Instant now, Peer& peer, Connection& conn, SharedBytes bytes, Outputs& out) {
+  observe_message(now, peer, conn, false, *bytes);
   count_sent(peer.out, *bytes);
   peer.bytes_out += bytes->size();
   peer.last_write = now;
@@ -198,6 +199,17 @@ void Speaker::Impl::event(Instant now, Peer& peer, Connection& conn, Event event
     const bool graceful =
         event != Event::manual_stop && event != Event::automatic_stop && (!by_notification || (both_n && !hard));
     session_down(now, peer, why, graceful, out);
+    if (!observers.empty()) {
+      Observer::End end;
+      end.local = t.has(kSendNotification) || (event != Event::notif_msg && event != Event::notif_msg_ver_err &&
+                                               event != Event::tcp_connection_fails);
+      if (notification) end.notification = encode_notification(*notification);
+      end.fsm_event = static_cast<std::uint16_t>(event);
+      for (auto* observer : observers) observer->on_down(now, view_of(peer, conn), end);
+    }
+  }
+  if (before != t.next && !observers.empty()) {
+    for (auto* observer : observers) observer->on_state(now, view_of(peer, conn), before, t.next);
   }
   if (t.has(kDropTcp)) drop(peer, conn, t.has(kSendNotification), out);
   if (t.has(kStopTimers)) {
@@ -269,6 +281,7 @@ void Speaker::Impl::session_up(Instant now, Peer& peer, Outputs& out) {
   check_forwarding_preserved(now, peer, out);
   join_group(peer);
   start_sync(peer);
+  for (auto* observer : observers) observer->on_up(now, view_of(peer, conn));
   out.actions.push_back(output::SessionUp{peer.address});
 }
 

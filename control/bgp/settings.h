@@ -14,8 +14,17 @@
 #include "control/routing/ip_prefix.h"
 #include "dataplane/base/address.h"
 #include "dataplane/base/time.h"
+#include "dataplane/bfd/machine.h"
 
 namespace sluice::bgp {
+
+// A BFD session beside the BGP session.
+struct BfdSettings {
+  bfd::Settings timers;
+  std::optional<bool> multihop;         // default: unless the neighbour is on a subnet of a self IP
+  bool abort_graceful_restart = false;  // routes go at once when BFD fails, also while the C bit is clear
+  friend bool operator==(const BfdSettings&, const BfdSettings&) = default;
+};
 
 // Everything that a neighbour of its own, a peer group or a listen range may set.
 struct SessionSettings {
@@ -46,6 +55,7 @@ struct SessionSettings {
   unsigned prefixes_warn_percent = 75;
   Duration prefixes_restart = 0s;  // after Cease 6/1: stay down; otherwise come back after this time
   bool require_policy = false;     // RFC 8212: eBGP without import policy accepts nothing
+  std::optional<BfdSettings> bfd;
   Policy import_policy;
   Policy export_policy;
   std::string description;

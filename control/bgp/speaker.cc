@@ -34,6 +34,7 @@ bool same_session(SessionSettings a, SessionSettings b) {
     s.import_policy = s.export_policy = {};
     s.require_policy = false;
     s.allow_as_in = 0;
+    s.bfd.reset();
   };
   blank(a);
   blank(b);
@@ -345,15 +346,43 @@ void Speaker::Impl::finish_step(Instant now, Outputs& out) {
 
 // ---- Speaker
 
+namespace {
+
+// Around a call that changes the speaker: what goes in is written down before, a hash of what comes out behind it.
+class Recorded {
+ public:
+  template <typename Write>
+  Recorded(Recorder* recorder, const Outputs& out, Write write)
+      : recorder_(recorder), out_(out), actions_(out.actions.size()), routes_(out.routes.size()) {
+    if (recorder != nullptr) write(*recorder);
+  }
+  ~Recorded() {
+    if (recorder_ != nullptr) recorder_->outputs(out_, actions_, routes_);
+  }
+  Recorded(const Recorded&) = delete;
+  Recorded& operator=(const Recorded&) = delete;
+
+ private:
+  Recorder* recorder_;
+  const Outputs& out_;
+  std::size_t actions_, routes_;
+};
+
+}  // namespace
+
+void Speaker::set_recorder(Recorder* recorder) { impl_->next_hops.recorder = recorder; }
+
 Speaker::Speaker(const routing::NextHopResolver& next_hops) : impl_(std::make_unique<Impl>(next_hops)) {}
 Speaker::~Speaker() = default;
 
 void Speaker::configure(Instant now, const SpeakerSettings& settings, Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out, [&](Recorder& r) { r.configure(now); });
   impl_->configure(now, settings, out);
   impl_->finish_step(now, out);
 }
 
 void Speaker::step(Instant now, const Input& any, Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out, [&](Recorder& r) { r.step(now, any); });
   auto& impl = *impl_;
   const auto with_conn = [&impl](ConnId id, auto&& f) {
     if (auto* peer = impl.find(id)) f(*peer, *peer->find(id));
@@ -395,6 +424,8 @@ void Speaker::step(Instant now, const Input& any, Outputs& out) {
       }
       impl.schedule(peer);
     });
+  } else if (const auto* down = std::get_if<input::PathDown>(&any)) {
+    if (auto* peer = impl.find(down->peer)) impl.path_down(now, *peer, *down, out);
   } else if (std::holds_alternative<input::NextHopsChanged>(any)) {
     impl.rib.next_hops_changed();
   }
@@ -415,14 +446,20 @@ bool Speaker::has_work() const {
   });
 }
 
-void Speaker::announce(Instant, const routing::IpPrefix& prefix, const AnnounceAttributes& attributes, Outputs&) {
+void Speaker::announce(Instant now, const routing::IpPrefix& prefix, const AnnounceAttributes& attributes,
+                       Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out, [&](Recorder& r) { r.announce(now, prefix, attributes); });
   if (!impl_->shut_down) impl_->change(prefix, attributes, false);
 }
 
-void Speaker::withdraw(Instant, const routing::IpPrefix& prefix, Outputs&) { impl_->change(prefix, {}, true); }
+void Speaker::withdraw(Instant now, const routing::IpPrefix& prefix, Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out, [&](Recorder& r) { r.withdraw(now, prefix); });
+  impl_->change(prefix, {}, true);
+}
 
 void Speaker::shutdown(Instant now, std::string_view reason, Outputs& out) {
   auto& impl = *impl_;
+  const Recorded recorded(impl.next_hops.recorder, out, [&](Recorder& r) { r.shutdown(now, reason); });
   if (impl.shut_down) return;
   std::vector<routing::IpPrefix> all;
   for (const auto& [prefix, origination] : impl.originated) {
@@ -436,6 +473,8 @@ void Speaker::shutdown(Instant now, std::string_view reason, Outputs& out) {
 }
 
 bool Speaker::clear(Instant now, const IpAddress& address, Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out,
+                          [&](Recorder& r) { r.verb(now, Recorder::Verb::clear, address); });
   auto* peer = impl_->find(address);
   if (peer == nullptr) return false;
   impl_->stop(now, *peer, cease::kReset, {}, out);
@@ -445,11 +484,14 @@ bool Speaker::clear(Instant now, const IpAddress& address, Outputs& out) {
 }
 
 bool Speaker::refresh(Instant now, const IpAddress& address, Outputs& out) {
+  const Recorded recorded(impl_->next_hops.recorder, out,
+                          [&](Recorder& r) { r.verb(now, Recorder::Verb::refresh, address); });
   auto* peer = impl_->find(address);
   return peer != nullptr && peer->established() && impl_->ask_again(now, *peer, out);
 }
 
 bool Speaker::resend(const IpAddress& address) {
+  if (auto* recorder = impl_->next_hops.recorder) recorder->verb({}, Recorder::Verb::resend, address);
   auto* peer = impl_->find(address);
   if (peer == nullptr || !peer->established()) return false;
   impl_->start_sync(*peer);

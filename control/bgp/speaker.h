@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -21,6 +22,7 @@
 
 #include "control/bgp/facts.h"
 #include "control/bgp/machine.h"
+#include "control/bgp/observer.h"
 #include "control/bgp/settings.h"
 #include "control/routing/ip_prefix.h"
 #include "control/routing/next_hop_resolver.h"
@@ -37,6 +39,9 @@ struct AnnounceAttributes {
   std::vector<std::uint32_t> communities;
   friend bool operator==(const AnnounceAttributes&, const AnnounceAttributes&) = default;
 };
+
+struct PathAttributes;
+class Recorder;
 
 class Speaker {
  public:
@@ -82,6 +87,36 @@ class Speaker {
   std::vector<PathFacts> paths(Instant now, const routing::IpPrefix& only) const;
   std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer, std::size_t max = kShowMax) const;  // accepted
   std::vector<PathFacts> advertised_to(Instant now, const IpAddress& peer) const;
+  // Writes down every call that changes the speaker (recording.h); nullptr: no longer. From before configure() on.
+  void set_recorder(Recorder* recorder);
+  // ---- for those who write down what happens (observer.h); they outlive the speaker or are removed first
+  void add_observer(Observer& observer);
+  void remove_observer(Observer& observer);
+  std::vector<PeerView> established() const;
+  struct KnownPeer {
+    IpAddress address;
+    std::uint32_t as = 0, router_id = 0;
+    std::array<bool, kFamilyCount> add_path{};  // its routes carry path identifiers
+  };
+  std::vector<KnownPeer> known_peers() const;
+  // Learned routes in slices: visits at most `prefixes_max` prefixes behind `after` (0: from the start) and returns
+  // where to go on, 0 at the end. Prefixes that come or go meanwhile are met or not.
+  struct WalkedPath {
+    IpAddress peer;
+    std::uint32_t path_id = 0;
+    Duration age{};
+    const PathAttributes* attributes = nullptr;
+  };
+  using Walk = std::function<void(const routing::IpPrefix&, std::span<const WalkedPath>)>;
+  std::uint32_t walk(Instant now, std::uint32_t after, std::size_t prefixes_max, const Walk& visit) const;
+
+  // Neighbours that want a BFD session, with their settings.
+  struct BfdPeer {
+    IpAddress address, local;
+    BfdSettings settings;
+    bool multihop = false;
+  };
+  std::vector<BfdPeer> bfd_peers() const;
   // The password of whoever may connect from `address` (for TCP MD5 on the listener); nullopt: nobody may.
   struct Admission {
     std::string password;

@@ -5,6 +5,8 @@
 //   receive.cc    messages of a neighbour: OPEN, UPDATE, ROUTE-REFRESH, NOTIFICATION
 //   advertise.cc  what we announce: the log of changes, update groups, shared encodings
 //   restart.cc    graceful restart: keeping a neighbour's routes while it is away
+//   observe.cc    what MRT and BMP see
+//   bfd.cc        BFD: which neighbours want it, and what its failures do
 //   facts.cc      show
 //
 // Called by: those files. Runs on: control thread. Tested by: tests/control/bgp/speaker_test.cc
@@ -20,6 +22,7 @@
 #include "control/bgp/fsm.h"
 #include "control/bgp/message.h"
 #include "control/bgp/peer.h"
+#include "control/bgp/recording.h"
 #include "control/bgp/speaker.h"
 #include "control/bgp/update.h"
 
@@ -34,8 +37,23 @@ inline constexpr std::size_t kPeersMax = 20000;
 inline constexpr std::size_t kPathsMax = 16u << 20;            // of all neighbours
 inline constexpr std::size_t kAttributeBytesMax = 512u << 20;  // of all attribute sets
 
+// Next hops as the routing table has them; the answers are inputs, too, and written down when somebody does.
+class RecordedAnswers final : public routing::NextHopResolver {
+ public:
+  explicit RecordedAnswers(const routing::NextHopResolver& resolver) : resolver_(resolver) {}
+  routing::NextHopState resolve_next_hop(const IpAddress& next_hop) const override {
+    const auto state = resolver_.resolve_next_hop(next_hop);
+    if (recorder != nullptr) recorder->resolved(next_hop, state);
+    return state;
+  }
+  Recorder* recorder = nullptr;
+
+ private:
+  const routing::NextHopResolver& resolver_;
+};
+
 struct Speaker::Impl {
-  explicit Impl(const routing::NextHopResolver& resolver) : rib(resolver) {}
+  explicit Impl(const routing::NextHopResolver& resolver) : next_hops(resolver), rib(next_hops) {}
 
   // ---- speaker.cc
   void configure(Instant now, const SpeakerSettings& next, Outputs& out);
@@ -134,6 +152,13 @@ struct Speaker::Impl {
   void drop_stale(Peer& peer, Family family);
   void update_deferral(Instant now, Outputs& out);
 
+  // ---- observe.cc
+  PeerView view_of(const Peer& peer, const Connection& conn) const;
+  void observe_message(Instant now, const Peer& peer, const Connection& conn, bool received, ByteSpan messages) const;
+
+  // ---- bfd.cc
+  void path_down(Instant now, Peer& peer, const input::PathDown& down, Outputs& out);
+
   // ---- facts.cc
   PeerFacts facts(Instant now, const Peer& peer) const;
   PathFacts path_facts(Instant now, const Rib::PathView& view) const;
@@ -165,6 +190,7 @@ struct Speaker::Impl {
   std::set<std::pair<Instant, IpAddress>> timers;
   std::unordered_set<std::uint32_t> own_v4;  // self IPs and virtual addresses: never learned
   std::set<IpAddress> own_v6;
+  RecordedAnswers next_hops;
   Rib rib;
   std::minstd_rand random{1};  // jitter only
 
@@ -174,6 +200,8 @@ struct Speaker::Impl {
   std::vector<Group> groups;
   std::vector<IpAddress> behind;  // neighbours that have not all of our announcements
   std::map<std::tuple<std::size_t, std::uint64_t, bool, std::uint64_t>, Encoded> encodings;  // of this turn
+
+  std::vector<Observer*> observers;
 
   bool deferring = false;  // restarting speaker: nothing is decided until the neighbours have sent all
   Instant defer_deadline = kInstantMax;

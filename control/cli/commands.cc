@@ -51,6 +51,7 @@ class Tree {
     add_delete();
     add_ping();
     add_capture();
+    add_dump();
     add_apply();
     add_shutdown();
   }
@@ -97,6 +98,7 @@ class Tree {
     add_get(show, "node", "Nodes: members by address", "/v1/node", render_nodes, "name", "ADDRESS");
     add_get(show, "monitor", "Health monitors and what they found", "/v1/monitor", render_monitors, "name");
     add_show_ip(show);
+    add_get(show, "bfd", "BFD sessions of the BGP neighbors", "/v1/bfd", render_bfd, "neighbor", "ADDRESS");
     add_get(show, "arp", "The engine's ARP table", "/v1/arp", render_arp);
     add_flows(show->add_subcommand("flows", "Flows of the L4 virtual servers"), "GET", render_flows);
     add_get(show, "workers", "Workers: packets, cycles, buffers", "/v1/worker", render_workers);
@@ -292,6 +294,24 @@ class Tree {
                          {"count", words_.count},
                          {"snaplen", words_.snaplen}}
                         .dump();
+    });
+  }
+
+  void add_dump() {
+    CLI::App* dump = app_.add_subcommand("dump", "Write tables into files for other tools");
+    dump->require_subcommand(1);
+    dump->fallthrough();
+    CLI::App* bgp = dump->add_subcommand("bgp", "dump bgp rib -w FILE");
+    bgp->require_subcommand(1);
+    bgp->fallthrough();
+    CLI::App* rib = bgp->add_subcommand("rib", "The BGP table as MRT (RFC 6396), for bgpdump and the like");
+    rib->fallthrough();
+    rib->add_option("-w,--write", words_.file, "File to write; sluiced writes it")->required();
+    rib->final_callback([this] {
+      call().method = "POST";
+      call().target = "/v1/bgp/dump";
+      call().body = Json{{"path", std::filesystem::absolute(words_.file).string()}}.dump();
+      call().render = render_dumped;
     });
   }
 

@@ -27,6 +27,7 @@ std::string render_nodes(const Json& answer, const RenderOptions& options);
 std::string render_monitors(const Json& answer, const RenderOptions& options);
 // routing (render_routing.cc)
 std::string render_routes(const Json& answer, const RenderOptions& options);
+std::string render_bfd(const Json& answer, const RenderOptions& options);
 std::string render_arp(const Json& answer, const RenderOptions& options);
 // what the daemon rendered itself (BGP): the answer's "text"
 std::string render_text(const Json& answer, const RenderOptions& options);
@@ -44,6 +45,7 @@ std::string render_tcp(const Json& answer, const RenderOptions& options);
 std::string render_access_log(const Json& answer, const RenderOptions& options);
 // verbs (render_engine.cc)
 std::string render_ok(const Json& answer, const RenderOptions& options);
+std::string render_dumped(const Json& answer, const RenderOptions& options);
 std::string render_deleted(const Json& answer, const RenderOptions& options);
 std::string render_apply(const Json& answer, const RenderOptions& options);
 

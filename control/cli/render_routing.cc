@@ -30,6 +30,34 @@ std::string route_text(const Json& route) {
   return out.empty() ? line + "\n" : out;
 }
 
+std::string milliseconds(const Json& object, const char* key) { return fmt::format("{:.0f}", number_of(object, key)); }
+
+std::string bfd_detail(const Json& s) {
+  const auto line = [](std::string_view text) { return fmt::format("  {}\n", text); };
+  std::string out =
+      fmt::format("BFD neighbor {} from {}, {}, worker {}\n", text_of(s, "neighbor"), text_of(s, "local_address"),
+                  bool_of(s, "multihop") ? "multihop" : "single hop", count_of(s, "worker"));
+  out +=
+      line(fmt::format("State {} for {}, remote state {}{}", text_of(s, "state"), clock_time(number_of(s, "since_s")),
+                       text_of(s, "remote_state"), bool_of(s, "leaving") ? " (being removed)" : ""));
+  out += line(fmt::format("Diagnostic: {}; remote: {}", text_of(s, "diagnostic"), text_of(s, "remote_diagnostic")));
+  out += line(fmt::format("Discriminator: local {}, remote {}", count_of(s, "local_discriminator"),
+                          count_of(s, "remote_discriminator")));
+  out += line(fmt::format("Configured: min-tx {} ms, min-rx {} ms, multiplier {}", milliseconds(s, "min_tx_ms"),
+                          milliseconds(s, "min_rx_ms"), count_of(s, "multiplier")));
+  out += line(fmt::format("Remote: min-tx {} ms, min-rx {} ms, multiplier {}{}", milliseconds(s, "remote_min_tx_ms"),
+                          milliseconds(s, "remote_min_rx_ms"), count_of(s, "remote_multiplier"),
+                          bool_of(s, "control_plane_independent") ? ", control plane independent" : ""));
+  out += line(fmt::format("Negotiated: transmit interval {} ms, detection time {} ms{}",
+                          milliseconds(s, "transmit_interval_ms"), milliseconds(s, "detection_time_ms"),
+                          bool_of(s, "polling") ? ", poll sequence running" : ""));
+  out += line(fmt::format("Packets: {} received, {} sent", count_of(s, "packets_in"), count_of(s, "packets_out")));
+  const auto failure = text_of(s, "last_failure");
+  out += line(fmt::format("Came up {} times, failed {} times{}", count_of(s, "ups"), count_of(s, "failures"),
+                          failure.empty() ? "" : ", last: " + failure));
+  return out;
+}
+
 }  // namespace
 
 std::string render_routes(const Json& answer, const RenderOptions&) {
@@ -42,6 +70,31 @@ std::string render_routes(const Json& answer, const RenderOptions&) {
   return out;
 }
 
+std::string render_bfd(const Json& answer, const RenderOptions& options) {
+  const Json& sessions = child_of(answer, "sessions");
+  if (sessions.empty()) return "(no BFD sessions)\n";
+  if (options.detail || sessions.size() == 1) {
+    std::string out;
+    for (const Json& session : sessions) out += (out.empty() ? "" : "\n") + bfd_detail(session);
+    return out;
+  }
+  Table table({{"Neighbor"},
+               {"Local"},
+               {"Hops"},
+               {"State"},
+               {"Since", Table::Align::right},
+               {"Tx ms", Table::Align::right},
+               {"Detect ms", Table::Align::right},
+               {"Failures", Table::Align::right},
+               {"Last failure"}});
+  for (const Json& s : sessions) {
+    table.add({text_of(s, "neighbor"), text_of(s, "local_address"), bool_of(s, "multihop") ? "multi" : "single",
+               text_of(s, "state"), clock_time(number_of(s, "since_s")), milliseconds(s, "transmit_interval_ms"),
+               milliseconds(s, "detection_time_ms"), count_of(s, "failures"), text_of(s, "last_failure")});
+  }
+  return table.text();
+}
+
 std::string render_arp(const Json& answer, const RenderOptions&) {
   const Json& entries = child_of(answer, "arp");
   if (entries.empty()) return "(no ARP entries)\n";
@@ -51,6 +104,10 @@ std::string render_arp(const Json& answer, const RenderOptions&) {
                short_seconds(number_of(e, "age_s"))});
   }
   return table.text();
+}
+
+std::string render_dumped(const Json& answer, const RenderOptions&) {
+  return fmt::format("{} prefixes written, {} bytes\n", count_of(answer, "prefixes"), count_of(answer, "bytes"));
 }
 
 std::string render_text(const Json& answer, const RenderOptions&) {

@@ -136,6 +136,16 @@ struct VirtualAddress {
 // ---- BGP
 // -------------------------------------------------------------------------------------------------------------
 
+// BFD with a neighbour (RFC 5880): how fast a dead path is noticed.
+struct BgpBfd {
+  Duration min_tx = 300ms;              // how often we send at most
+  Duration min_rx = 300ms;              // how often the neighbour may send at most
+  unsigned multiplier = 3;              // packets that may be missing before the session fails
+  std::optional<bool> multihop;         // default: unless the neighbour is on the subnet of a self IP
+  bool abort_graceful_restart = false;  // when BFD fails, its routes go even if it may only be restarting
+  friend bool operator==(const BgpBfd&, const BgpBfd&) = default;
+};
+
 struct BgpNeighbor {
   Ipv4Address address;
   std::uint32_t remote_as = 0;
@@ -145,10 +155,26 @@ struct BgpNeighbor {
   Duration keepalive = 30s;
   Duration connect_retry = 5s;
   bool passive = false;
-  std::string password;  // TCP MD5 (RFC 2385); empty: none
+  std::string password;       // TCP MD5 (RFC 2385); empty: none
+  std::optional<BgpBfd> bfd;  // absent: no BFD
   std::string description;
   bool enabled = true;
   friend bool operator==(const BgpNeighbor&, const BgpNeighbor&) = default;
+};
+
+// Files that bgpdump and its kin read (RFC 6396); empty: none.
+struct BgpMrt {
+  std::string updates;  // every message and state of every neighbour, appended
+  std::string rib;      // the table, written anew every rib_interval
+  Duration rib_interval = 3600s;
+  friend bool operator==(const BgpMrt&, const BgpMrt&) = default;
+};
+
+// A station that watches our neighbours (RFC 7854).
+struct BgpBmp {
+  std::optional<Ipv4Endpoint> station;  // reached by the kernel's routes; absent: none
+  Duration statistics_interval = 60s;
+  friend bool operator==(const BgpBmp&, const BgpBmp&) = default;
 };
 
 struct Bgp {
@@ -159,6 +185,8 @@ struct Bgp {
   unsigned multipath_max = 8;
   std::vector<Ipv4Prefix> accept;  // learned routes must lie inside one of these; empty: any but default and our own
   std::vector<BgpNeighbor> neighbors;
+  BgpMrt mrt;
+  BgpBmp bmp;
   friend bool operator==(const Bgp&, const Bgp&) = default;
 };
 

@@ -104,6 +104,18 @@ class Reader {
     if (node != nullptr && !node->is_null()) read(context_, *node, join(key), value);
   }
 
+  // true (all defaults), false (absent) or a map.
+  template <typename T>
+  void switched(std::string_view key, std::optional<T>& value) {
+    const Node* node = take(key);
+    if (node == nullptr || node->is_null()) return;
+    if (!node->is_scalar()) return read(context_, *node, join(key), value.emplace());
+    bool on = false;
+    if (!read_scalar(*node, join(key), on)) return;
+    value.reset();
+    if (on) value.emplace();
+  }
+
   template <typename T>
   void objects(std::string_view key, std::vector<T>& out, std::size_t max) {
     const Node* list = take(key);

@@ -3,6 +3,7 @@
 // describe(visitor, object) tells the visitor every key: Reader (reader.h) fills the object from a tree, Writer
 // (writer.h) makes the tree from the object. So what is printed can be read, and a key exists in both or in neither.
 // The visitor has: kReads; has(key); refuse(key, message); field(key, value [, range]); required(...) likewise;
+// switched(key, optional object): true, false or a map;
 // dependent(...): as field, always printed because its default depends on others; scalars(key, list [, range], max);
 // object(key, value); objects(key, list, max); named(key, list, max): a map from names to objects.
 //
@@ -147,6 +148,15 @@ void describe(V& v, VirtualAddress& a) {
 }
 
 template <typename V>
+void describe(V& v, BgpBfd& b) {
+  v.field("min-tx", b.min_tx, Range<Duration>{10ms, 60s});
+  v.field("min-rx", b.min_rx, Range<Duration>{10ms, 60s});
+  v.field("multiplier", b.multiplier, Range<unsigned>{1, 255});
+  v.field("multihop", b.multihop);
+  v.field("abort-graceful-restart", b.abort_graceful_restart);
+}
+
+template <typename V>
 void describe(V& v, BgpNeighbor& n) {
   v.required("address", n.address);
   v.required("remote-as", n.remote_as, Range<std::uint32_t>{1, 4294967295});
@@ -158,9 +168,23 @@ void describe(V& v, BgpNeighbor& n) {
   v.field("connect-retry", n.connect_retry, Range<Duration>{1s, 3600s});
   v.field("passive", n.passive);
   v.secret("password", n.password);
+  v.switched("bfd", n.bfd);
   v.field("enabled", n.enabled);
   if (V::kReads && v.has("hold-time") && !v.has("keepalive"))
     n.keepalive = n.hold_time < 3s ? Duration(0s) : n.hold_time / 3 / 1s * 1s;
+}
+
+template <typename V>
+void describe(V& v, BgpMrt& m) {
+  v.field("updates", m.updates);
+  v.field("rib", m.rib);
+  v.field("rib-interval", m.rib_interval, Range<Duration>{10s, 604800s});
+}
+
+template <typename V>
+void describe(V& v, BgpBmp& b) {
+  v.field("station", b.station);
+  v.field("statistics-interval", b.statistics_interval, kSecondsRange);
 }
 
 template <typename V>
@@ -172,6 +196,8 @@ void describe(V& v, Bgp& b) {
   v.field("multipath-max", b.multipath_max, Range<unsigned>{1, 64});
   v.scalars("accept", b.accept, kListMax);
   v.objects("neighbors", b.neighbors, kNeighborsMax);
+  v.object("mrt", b.mrt);
+  v.object("bmp", b.bmp);
 }
 
 template <typename V>

@@ -81,6 +81,13 @@ class Writer {
   }
 
   template <typename T>
+  void switched(std::string_view key, std::optional<T>& value) {
+    if (!value) return add(key, Node::plain_text("false"));
+    Node node = write(*value, options_);
+    add(key, node.keys.empty() ? Node::plain_text("true") : std::move(node));
+  }
+
+  template <typename T>
   void objects(std::string_view key, std::vector<T>& list, std::size_t) {
     Node node{.kind = Node::Kind::sequence};
     for (auto& value : list) {

@@ -46,6 +46,8 @@ Result<std::string> Backend::bgp_text(BgpText what, const std::string& argument)
   return parts_.bgp.text(what, argument);
 }
 
+std::vector<admin::BfdStatus> Backend::bfd() { return parts_.bfd.status(io::now()); }
+
 std::vector<admin::WorkerStatus> Backend::workers() { return parts_.statistics.workers(); }
 
 std::vector<admin::PortStatus> Backend::ports() { return parts_.statistics.ports(parts_.reconfigure.running()); }
@@ -124,6 +126,13 @@ Status Backend::modify_member(const std::string& pool, Ipv4Endpoint member, admi
 
 Status Backend::modify_virtual(const std::string& name, bool enabled) {
   return parts_.reconfigure.modify_virtual(name, enabled);
+}
+
+void Backend::dump_rib(const std::string& path, std::function<void(Result<admin::RibDumpReport>)> answer) {
+  parts_.bgp_export.dump_rib(path, [answer = std::move(answer)](const Result<BgpExport::Dumped>& dumped) {
+    if (!dumped) return answer(tl::unexpected(dumped.error()));
+    answer(admin::RibDumpReport{dumped->prefixes, dumped->bytes});
+  });
 }
 
 Status Backend::clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) {

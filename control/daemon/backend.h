@@ -10,6 +10,8 @@
 
 #include "control/admin/backend.h"
 #include "control/daemon/access_log.h"
+#include "control/daemon/bfd_control.h"
+#include "control/daemon/bgp_export.h"
 #include "control/daemon/capture_session.h"
 #include "control/daemon/reconfigure.h"
 #include "control/daemon/statistics.h"
@@ -26,6 +28,8 @@ class Backend final : public admin::Backend {
     Health& health;
     Routes& routes;
     BgpControl& bgp;
+    BfdControl& bfd;
+    BgpExport& bgp_export;
     Reconfigure& reconfigure;
     Statistics& statistics;
     AccessLog& access_log;
@@ -46,6 +50,7 @@ class Backend final : public admin::Backend {
   admin::BgpStatus bgp() override;
   std::vector<admin::BgpPathStatus> bgp_paths() override;
   Result<std::string> bgp_text(BgpText what, const std::string& argument) override;
+  std::vector<admin::BfdStatus> bfd() override;
   std::vector<admin::WorkerStatus> workers() override;
   std::vector<admin::PortStatus> ports() override;
   admin::DropsStatus drops() override;
@@ -62,6 +67,7 @@ class Backend final : public admin::Backend {
                                                  bool check_only) override;
   Status modify_member(const std::string& pool, Ipv4Endpoint member, admin::MemberAdminState state) override;
   Status modify_virtual(const std::string& name, bool enabled) override;
+  void dump_rib(const std::string& path, std::function<void(Result<admin::RibDumpReport>)> answer) override;
   Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) override;
   Status ping(const admin::PingRequest& request, std::shared_ptr<admin::Stream> stream) override;
   Status capture(const admin::CaptureRequest& request, std::shared_ptr<admin::Stream> stream) override;

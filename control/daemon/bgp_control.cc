@@ -29,6 +29,11 @@ bgp::NeighborSettings make_neighbor(const config::Config& config, const config::
   out.session.passive = neighbor.passive;
   out.session.password = neighbor.password;
   out.session.description = neighbor.description;
+  if (neighbor.bfd) {
+    out.session.bfd = bgp::BfdSettings{{neighbor.bfd->min_tx, neighbor.bfd->min_rx, neighbor.bfd->multiplier},
+                                       neighbor.bfd->multihop,
+                                       neighbor.bfd->abort_graceful_restart};
+  }
   return out;
 }
 
@@ -143,6 +148,7 @@ BgpControl::~BgpControl() = default;
 Errors BgpControl::configure(const config::Config& config) {
   if (config.bgp.local_as == 0 && !configured_) return {};
   configured_ = config.bgp.local_as != 0;
+  if (before_configure_) before_configure_(config);
   return transport_.configure(make_settings(config));
 }
 

@@ -31,7 +31,16 @@ class BgpControl {
   // Announces exactly these virtual addresses.
   void announce(const std::set<Ipv4Address>& addresses);
   const std::set<Ipv4Address>& announced() const { return announced_; }
+  // Called with the configuration that configure() is about to carry out.
+  void before_configure(std::function<void(const config::Config&)> hook) { before_configure_ = std::move(hook); }
+  bgp::Speaker& speaker() { return speaker_; }
+  bool refresh(const IpAddress& peer) { return transport_.refresh(peer); }
   void next_hops_changed();
+  // BFD: whom it is wanted for, and what it found.
+  std::vector<bgp::Speaker::BfdPeer> bfd_peers() const { return speaker_.bfd_peers(); }
+  void path_down(Ipv4Address peer, bool path_is_dead, const std::string& reason) {
+    transport_.path_down(peer, path_is_dead, reason);
+  }
   Status clear(const std::optional<Ipv4Address>& neighbor, admin::Backend::BgpClear how);
   // Withdraws everything, ends every session; `done` runs when the last byte has gone.
   void shutdown(std::function<void()> done);
@@ -47,6 +56,7 @@ class BgpControl {
   bgp::Speaker speaker_;
   io::BgpTransport transport_;
   std::set<Ipv4Address> announced_;
+  std::function<void(const config::Config&)> before_configure_;
   bool configured_ = false;
 };
 

@@ -17,6 +17,8 @@
 #include "control/admin/api.h"
 #include "control/daemon/access_log.h"
 #include "control/daemon/backend.h"
+#include "control/daemon/bfd_control.h"
+#include "control/daemon/bgp_export.h"
 #include "control/daemon/log.h"
 #include "control/daemon/neighbors.h"
 #include "control/io/file_watch.h"
@@ -43,13 +45,15 @@ class Daemon {
             [this] { reconfigure_.verdicts_changed(); }),
         balancing_(*engine_, health_),
         bgp_(loop_, routes_),
+        export_(loop_, bgp_),
+        bfd_(*engine_, [this](const BfdControl::Failure& f) { bgp_.path_down(f.peer, f.path_is_dead, f.reason); }),
         neighbors_(*engine_),
         statistics_(*engine_, balancing_, health_, routes_),
         access_log_(access_rings(*engine_)),
         reconfigure_({source_, *engine_, balancing_, health_, routes_, bgp_},
                      [this](const config::Config& running) { follow(running); }),
-        backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, reconfigure_, statistics_, access_log_,
-                  options.config, [this] { end("sluicectl shutdown"); }}),
+        backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, bfd_, export_, reconfigure_, statistics_,
+                  access_log_, options.config, [this] { end("sluicectl shutdown"); }}),
         api_(backend_),
         admin_(loop_, io::HttpLimits{}, [this](auto exchange) { api_.handle(std::move(exchange)); }),
         metrics_(loop_, metrics_limits(), [this](auto exchange) { serve_metrics(std::move(exchange)); }),
@@ -60,6 +64,7 @@ class Daemon {
                            reload("manifests were read");
                          }),
         config_(std::move(config)),
+        record_bgp_(options.record_bgp),
         socket_(options.socket.value_or(config_.admin.socket)) {}
 
   Errors start() {
@@ -69,6 +74,10 @@ class Daemon {
       if (auto ok = metrics_.listen_tcp(*config_.admin.prometheus); !ok) return {ok.error()};
       spdlog::info("Prometheus metrics on http://{}/metrics", config_.admin.prometheus->text());
     }
+    if (!record_bgp_.empty()) {
+      if (auto ok = export_.record(record_bgp_); !ok) return {ok.error()};
+    }
+    bgp_.before_configure([this](const config::Config& config) { export_.note_configuration(config); });
     start_timers();
     if (Errors errors = reconfigure_.start(config_); !errors.empty()) return errors;
     // What is read from now on must not hold up BGP.
@@ -93,6 +102,7 @@ class Daemon {
     admin_.stop();
     metrics_.stop();
     backend_.stop();
+    export_.stop();
     health_.stop();
     access_log_.stop();
     const Status stopped = engine_->stop();
@@ -125,6 +135,7 @@ class Daemon {
     every(1s, [this] {
       routes_.check_links();
       balancing_.collect();
+      bfd_.configure(io::now(), bgp_.bfd_peers());  // also those that came by a listen range
     });
     every(100ms, [this] {
       neighbors_.exchange();
@@ -134,6 +145,8 @@ class Daemon {
   void collect() {
     engine_->engine().collect();
     if (routes_.has_more()) routes_.push();
+    bfd_.poll(io::now());
+    export_.poll(io::now());
   }
 
   void start_watch() {
@@ -153,6 +166,8 @@ class Daemon {
   }
 
   void follow(const config::Config& running) {
+    export_.configure(running);
+    bfd_.configure(io::now(), bgp_.bfd_peers());
     access_log_.configure(running.access_log, std::ranges::any_of(running.virtual_servers, [](const auto& server) {
                             return server.mode == config::Mode::http &&
                                    server.http.access_log != config::AccessLog::off;
@@ -186,6 +201,7 @@ class Daemon {
     spdlog::info("{}: withdrawing routes and ending", why);
     end_alarm_.set(io::now() + kEndTimeMax);
     reconfigure_.withdraw_all();
+    bfd_.shutdown();
     bgp_.shutdown([this] { end_alarm_.set(io::now() + kDrainTime); });
   }
 
@@ -196,6 +212,8 @@ class Daemon {
   Health health_;
   Balancing balancing_;
   BgpControl bgp_;
+  BgpExport export_;
+  BfdControl bfd_;
   Neighbors neighbors_;
   Statistics statistics_;
   AccessLog access_log_;
@@ -206,7 +224,7 @@ class Daemon {
   io::Alarm end_alarm_;
   io::ManifestReader manifest_reader_;
   config::Config config_;
-  const std::string socket_;
+  const std::string record_bgp_, socket_;
   std::vector<std::unique_ptr<io::Ticker>> tickers_;
   std::unique_ptr<io::FileWatch> watch_;
   bool ending_ = false;
@@ -241,6 +259,7 @@ int check(const Options& options) {
 
 int run(const Options& options) {
   if (options.check) return check(options);
+  if (!options.replay_bgp.empty()) return replay_bgp(options.replay_bgp);
   start_log(options.log_level, options.log_time);
   ::signal(SIGPIPE, SIG_IGN);
   spdlog::info("sluiced {} starts, configuration {}", SLUICE_VERSION, options.config);

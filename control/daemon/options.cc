@@ -27,6 +27,8 @@ ParsedOptions parse_options(std::vector<std::string> words) {
   app.add_option("--log-level", options.log_level, "What is logged to stderr")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  app.add_option("--record-bgp", options.record_bgp, "Record every input of BGP in this file (no passwords are in it)");
+  app.add_option("--replay-bgp", options.replay_bgp, "Only play such a recording, and say whether the same came out");
   app.add_flag("--no-log-time", no_log_time, "Leave out the time in log lines (a journal adds its own)");
   app.add_flag("--foreground", options.foreground, "Stay in the foreground (always so)");
   app.footer(

@@ -19,6 +19,8 @@ struct Options {
   std::optional<std::string> socket;  // overrides admin.socket
   std::string log_level = "info";
   std::string host_interface = "sluice0";  // the kernel's name of the host port
+  std::string record_bgp;                  // file for every input of BGP; empty: none
+  std::string replay_bgp;                  // only play this recording
   bool log_time = true;
   bool check = false;       // only say what is wrong with the configuration
   bool foreground = false;  // accepted for supervisors' sake: sluiced always stays in the foreground

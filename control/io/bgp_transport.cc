@@ -494,6 +494,10 @@ void BgpTransport::withdraw(const routing::IpPrefix& prefix) {
 
 void BgpTransport::next_hops_changed() { impl_->step(bgp::input::NextHopsChanged{}); }
 
+void BgpTransport::path_down(const IpAddress& peer, bool path_is_dead, const std::string& reason) {
+  impl_->step(bgp::input::PathDown{peer, path_is_dead, reason});
+}
+
 bool BgpTransport::clear(const IpAddress& peer) {
   bool found = false;
   impl_->turn([&](Instant now, bgp::Outputs& out) { found = impl_->speaker.clear(now, peer, out); });

@@ -49,6 +49,7 @@ class BgpTransport {
   void announce(const routing::IpPrefix& prefix, const bgp::AnnounceAttributes& attributes);
   void withdraw(const routing::IpPrefix& prefix);
   void next_hops_changed();  // after changes of connected or static routes
+  void path_down(const IpAddress& peer, bool path_is_dead, const std::string& reason);  // BFD
   bool clear(const IpAddress& peer);
   bool refresh(const IpAddress& peer);
   bool resend(const IpAddress& peer);

@@ -177,6 +177,31 @@ void fill_routing(FakeBackend& fake) {
   path.best = true;
   path.local_pref = 100;
   fake.bgp_paths_ = {path};
+  BfdStatus session;
+  session.neighbor = "172.16.40.199";
+  session.local_address = "172.16.40.202";
+  session.state = session.remote_state = "Up";
+  session.up = true;
+  session.diagnostic = session.remote_diagnostic = "no diagnostic";
+  session.last_failure = "control detection time expired";
+  session.since_s = 75;
+  session.local_discriminator = 16909060;
+  session.remote_discriminator = 7;
+  session.min_tx_ms = session.min_rx_ms = session.remote_min_tx_ms = session.remote_min_rx_ms = 300;
+  session.transmit_interval_ms = 300;
+  session.detection_time_ms = 900;
+  session.multiplier = session.remote_multiplier = 3;
+  session.ups = 2;
+  session.failures = 1;
+  session.packets_in = 250;
+  session.packets_out = 260;
+  BfdStatus down;
+  down.neighbor = "192.0.2.1";
+  down.local_address = "172.16.40.202";
+  down.multihop = true;
+  down.state = down.remote_state = "Down";
+  down.diagnostic = down.remote_diagnostic = "no diagnostic";
+  fake.bfd_ = {session, down};
 }
 
 void fill_engine(FakeBackend& fake) {

@@ -23,6 +23,7 @@ class FakeBackend : public Backend {
   std::vector<RouteStatus> routes() override { return routes_; }
   BgpStatus bgp() override { return bgp_; }
   std::vector<BgpPathStatus> bgp_paths() override { return bgp_paths_; }
+  std::vector<BfdStatus> bfd() override { return bfd_; }
   Result<std::string> bgp_text(BgpText what, const std::string& argument) override;
   std::vector<WorkerStatus> workers() override { return workers_; }
   std::vector<PortStatus> ports() override { return ports_; }
@@ -39,6 +40,10 @@ class FakeBackend : public Backend {
   tl::expected<ApplyReport, Errors> apply(const std::optional<ConfigText>& config, bool check_only) override;
   Status modify_member(const std::string& pool, Ipv4Endpoint member, MemberAdminState state) override;
   Status modify_virtual(const std::string& name, bool enabled) override;
+  void dump_rib(const std::string& path, std::function<void(Result<RibDumpReport>)> answer) override {
+    asked.push_back("dump " + path);
+    answer(RibDumpReport{3, 250});
+  }
   Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) override;
   Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) override;
   Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) override;
@@ -55,6 +60,7 @@ class FakeBackend : public Backend {
   std::vector<RouteStatus> routes_;
   BgpStatus bgp_;
   std::vector<BgpPathStatus> bgp_paths_;
+  std::vector<BfdStatus> bfd_;
   std::vector<WorkerStatus> workers_;
   std::vector<PortStatus> ports_;
   DropsStatus drops_;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -113,6 +114,31 @@ TEST(Render, VerbsSayWhatTheyDid) {
             "  ~ engine.workers: 1 -> 2   (needs a restart)\n\nWarnings:\n  x.yaml: odd\n");
   EXPECT_EQ(render_apply(Json::object(), {}), "nothing changes\n");
   EXPECT_EQ(render_deleted(ask(backend, "DELETE", "/v1/flow"), {}), "12 flows deleted\n");
+}
+
+TEST(RenderBfd, ALineForEachOrABlock) {
+  admin::FakeBackend backend;
+  const Json answer = ask(backend, "GET", "/v1/bfd");
+  const std::string table = render_bfd(answer, {});
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4) << table;
+  EXPECT_NE(table.find("172.16.40.199"), std::string::npos) << table;
+  EXPECT_NE(table.find("control detection time expired"), std::string::npos) << table;
+  const std::string blocks = render_bfd(answer, {.detail = true});
+  EXPECT_NE(blocks.find("BFD neighbor 172.16.40.199 from 172.16.40.202, single hop, worker 0\n"), std::string::npos);
+  EXPECT_NE(blocks.find("  Negotiated: transmit interval 300 ms, detection time 900 ms\n"), std::string::npos);
+  EXPECT_NE(blocks.find("  Came up 2 times, failed 1 times, last: control detection time expired\n"),
+            std::string::npos);
+  EXPECT_NE(blocks.find("BFD neighbor 192.0.2.1 from 172.16.40.202, multihop"), std::string::npos);
+  EXPECT_EQ(render_bfd(ask(backend, "GET", "/v1/bfd?neighbor=172.16.40.199"), {}).find("BFD neighbor"), 0u);
+  EXPECT_EQ(render_bfd(Json{{"sessions", Json::array()}}, {}), "(no BFD sessions)\n");
+}
+
+TEST(RenderDump, SaysWhatWasWritten) {
+  admin::FakeBackend backend;
+  EXPECT_EQ(render_dumped(ask(backend, "POST", "/v1/bgp/dump", R"({"path":"/tmp/rib.mrt"})"), {}),
+            "3 prefixes written, 250 bytes\n");
+  EXPECT_EQ(backend.asked, std::vector<std::string>{"dump /tmp/rib.mrt"});
+  EXPECT_NE(ask(backend, "POST", "/v1/bgp/dump", R"({"path":"rib.mrt"})").dump().find("absolute"), std::string::npos);
 }
 
 }  // namespace

@@ -91,6 +91,35 @@ bgp: {local-as: 1, neighbors: [{address: 10.0.0.2, remote-as: 1, hold-time: 9}, 
   EXPECT_EQ(outcome.config->bgp.router_id.text(), "10.0.0.1");
 }
 
+TEST(Parse, BfdIsSwitchedOrAMap) {
+  const auto outcome = parse("f", R"(
+ports: {p: {device: net_null0}}
+self-ips: [{address: 10.0.0.1/24, port: p}]
+bgp:
+  local-as: 1
+  neighbors:
+  - {address: 10.0.0.2, remote-as: 1}
+  - {address: 10.0.0.3, remote-as: 1, bfd: true}
+  - {address: 10.0.0.4, remote-as: 1, bfd: false}
+  - {address: 10.0.0.5, remote-as: 1, bfd: {min-tx: 50ms, min-rx: 60ms, multiplier: 5, multihop: true}}
+  - {address: 10.0.0.6, remote-as: 1, bfd: {abort-graceful-restart: true}}
+)");
+  ASSERT_TRUE(outcome.config) << text_of(outcome.errors);
+  const auto& n = outcome.config->bgp.neighbors;
+  EXPECT_FALSE(n[0].bfd);
+  EXPECT_EQ(n[1].bfd, BgpBfd{});
+  EXPECT_FALSE(n[2].bfd);
+  EXPECT_EQ(n[3].bfd, (BgpBfd{50ms, 60ms, 5, true, false}));
+  EXPECT_TRUE(n[4].bfd->abort_graceful_restart);
+  EXPECT_FALSE(n[4].bfd->multihop);
+  for (const auto* bad : {"bfd: maybe", "bfd: [1]", "bfd: {min-tx: 5ms}", "bfd: {multiplier: 0}", "bfd: {speed: 1}"}) {
+    const auto refused =
+        parse("f", std::string("bgp: {local-as: 1, neighbors: [{address: 10.0.0.2, remote-as: 1, ") + bad + "}]}\n");
+    ASSERT_FALSE(refused.errors.empty()) << bad;
+    EXPECT_NE(refused.errors[0].text().find("bgp.neighbors[0].bfd"), std::string::npos) << refused.errors[0].text();
+  }
+}
+
 struct Bad {
   const char* text;
   const char* errors;

@@ -177,6 +177,9 @@ Config random_config(std::mt19937& rng) {
       peer.hold_time = seconds(4, 300);
       peer.keepalive = pick(2) != 0 ? peer.hold_time / 3 / 1s * 1s : Duration(1s);
       peer.passive = pick(2) != 0;
+      if (pick(2) != 0) peer.bfd.emplace();
+      if (peer.bfd && pick(2) != 0) peer.bfd->multiplier = 1 + pick(255);
+      if (peer.bfd && pick(2) != 0) peer.bfd->multihop = pick(2) != 0;
       c.bgp.neighbors.push_back(peer);
     }
   }

@@ -21,6 +21,7 @@ TEST(MakeSettings, EveryValueArrives) {
   neighbor.password = "secret";
   neighbor.hold_time = 9s;
   neighbor.passive = true;
+  neighbor.bfd = config::BgpBfd{50ms, 60ms, 5, true, true};
   config::BgpNeighbor far = neighbor;
   far.address = *Ipv4Address::parse("192.0.2.1");
   config::BgpNeighbor fixed = neighbor;
@@ -39,6 +40,7 @@ TEST(MakeSettings, EveryValueArrives) {
   EXPECT_EQ(settings.neighbors[0].session.password, "secret");
   EXPECT_EQ(settings.neighbors[0].session.hold_time, 9s);
   EXPECT_TRUE(settings.neighbors[0].session.passive);
+  EXPECT_EQ(settings.neighbors[0].session.bfd, (bgp::BfdSettings{{50ms, 60ms, 5}, true, true}));
   EXPECT_EQ(settings.neighbors[0].session.local_address->text(), "172.16.40.202") << "on the neighbour's subnet";
   EXPECT_EQ(settings.neighbors[1].session.local_address->text(), "10.9.0.2") << "else the first";
   EXPECT_EQ(settings.neighbors[2].session.local_address->text(), "10.9.0.2") << "or as configured";

@@ -8,7 +8,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -91,6 +90,24 @@ struct KeyV6 {
   friend bool operator==(const KeyV6&, const KeyV6&) = default;
 };
 
+struct ReleaseWords {
+  void* mapped = nullptr;  // nullptr: from calloc
+  std::size_t bytes = 0;
+  void operator()(std::uint32_t* p) const;
+};
+
+// Words that are zero. Many of them are on huge pages where the kernel has some: a table is touched all over from its
+// first insertions on, and 2,000 page faults in one turn would be felt.
+class ZeroedWords {
+ public:
+  ZeroedWords() = default;
+  explicit ZeroedWords(std::size_t count);
+  std::uint32_t& operator[](std::size_t i) const { return words_[i]; }
+
+ private:
+  std::unique_ptr<std::uint32_t[], ReleaseWords> words_;
+};
+
 // Open addressing over a slab of records {key, payload}. A slot is 4 bytes: a record's number and 6 bits of its hash,
 // so that a search touches hardly any record but the one it looks for. A table that grows is moved a few slots with
 // each insertion: moving a million at once would hold up the thread for tens of milliseconds.
@@ -148,12 +165,8 @@ class KeyTable {
   static constexpr std::uint32_t kMoved = ~0u;  // of the old table: searches go on behind it
   static constexpr std::size_t kNone = ~std::size_t{0};
 
-  // From calloc: of a large table, pages are given by the kernel as zero when they are first touched, not all at once.
-  struct Free {
-    void operator()(std::uint32_t* p) const { std::free(p); }
-  };
   struct Slots {
-    std::unique_ptr<std::uint32_t[], Free> slots;
+    ZeroedWords slots;
     std::size_t size = 0;
     std::size_t mask() const { return size - 1; }
   };
@@ -185,8 +198,7 @@ class KeyTable {
     old_ = std::exchange(slots_, {});
     moved_ = 0;
     const auto size = old_.size == 0 ? kSlotsMin : old_.size * 2;
-    slots_.slots.reset(static_cast<std::uint32_t*>(std::calloc(size, sizeof(std::uint32_t))));
-    if (slots_.slots == nullptr) throw std::bad_alloc();
+    slots_.slots = ZeroedWords(size);
     slots_.size = size;
     if (size <= kSmall) move_some(old_.size);
   }

@@ -92,6 +92,16 @@ TEST(PrefixIndex, AgreesWithAMapWhileItGrows) {
   EXPECT_EQ(index.size(), 0u);
 }
 
+TEST(ZeroedWords, AreZeroAndWritable) {
+  for (const std::size_t count : {1u, 1000u, 1u << 19, 3u << 19}) {
+    ZeroedWords words(count);
+    for (std::size_t i = 0; i < count; i += count / 100 + 1) ASSERT_EQ(words[i], 0u);
+    words[count - 1] = 7;
+    auto moved = std::move(words);
+    EXPECT_EQ(moved[count - 1], 7u);
+  }
+}
+
 TEST(Slab, NumbersAreUsedAgain) {
   Slab<Payload> slab;
   const auto a = slab.create(), b = slab.create();

@@ -112,6 +112,7 @@ std::optional<PathAttributes> Speaker::Impl::exported(const GroupKey& key, const
   a.next_hop = *next_hop;
   a.med = attributes.med;
   a.communities = attributes.communities;
+  a.large_communities = attributes.large_communities;
   if (key.encode.internal) {
     a.local_pref = attributes.local_pref;
   } else {

@@ -32,15 +32,6 @@ class Hasher {
   std::uint64_t state_ = 0x243f6a8885a308d3;
 };
 
-constexpr std::pair<std::uint32_t, std::string_view> kNamedCommunities[] = {
-    {community::kGracefulShutdown, "graceful-shutdown"},
-    {community::kLongLivedStale, "llgr-stale"},
-    {community::kNoLongLived, "no-llgr"},
-    {community::kBlackhole, "blackhole"},
-    {community::kNoExport, "no-export"},
-    {community::kNoAdvertise, "no-advertise"},
-    {community::kNoExportSubconfed, "local-as"}};
-
 std::string extended_community_text(std::uint64_t c) {
   const auto type = static_cast<unsigned>(c >> 56) & 0x3f, subtype = static_cast<unsigned>(c >> 48) & 255;
   const auto name = subtype == 2 ? "rt" : subtype == 3 ? "soo" : nullptr;
@@ -82,33 +73,11 @@ std::uint64_t PathAttributes::hash() const {
   return h.value();
 }
 
-std::string community_text(std::uint32_t community) {
-  for (const auto& [value, name] : kNamedCommunities) {
-    if (value == community) return std::string(name);
-  }
-  return fmt::format("{}:{}", community >> 16, community & 0xffff);
-}
-
-std::optional<std::uint32_t> parse_community(std::string_view text) {
-  for (const auto& [value, name] : kNamedCommunities) {
-    if (name == text) return value;
-  }
-  const auto colon = text.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::uint16_t high = 0, low = 0;
-  const auto number = [](std::string_view digits, std::uint16_t& value) {
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return error == std::errc{} && end == digits.data() + digits.size() && !digits.empty();
-  };
-  if (!number(text.substr(0, colon), high) || !number(text.substr(colon + 1), low)) return std::nullopt;
-  return std::uint32_t{high} << 16 | low;
-}
-
 std::string communities_text(const PathAttributes& attributes) {
   std::vector<std::string> words;
   for (const auto c : attributes.communities) words.push_back(community_text(c));
   for (const auto& c : attributes.large_communities) {
-    words.push_back(fmt::format("{}:{}:{}", c.global, c.local1, c.local2));
+    words.push_back(community_text(c));
   }
   for (const auto c : attributes.extended_communities) words.push_back(extended_community_text(c));
   return fmt::format("{}", fmt::join(words, " "));

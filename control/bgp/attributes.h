@@ -15,16 +15,14 @@
 #include "control/bgp/bytes.h"
 #include "control/bgp/notification.h"
 #include "control/bgp/wire.h"
+#include "control/config/bgp_policy.h"
 #include "dataplane/base/address.h"
 
 namespace sluice::bgp {
 
 enum class Origin : std::uint8_t { igp = 0, egp = 1, incomplete = 2 };
 
-struct LargeCommunity {
-  std::uint32_t global = 0, local1 = 0, local2 = 0;
-  friend auto operator<=>(const LargeCommunity&, const LargeCommunity&) = default;
-};
+using config::community_text, config::LargeCommunity, config::parse_community;
 
 struct Aggregator {
   std::uint32_t as = 0;
@@ -54,8 +52,6 @@ struct PathAttributes {
 
 // "64512:100 graceful-shutdown 64512:1:2 rt:64512:3"
 std::string communities_text(const PathAttributes& attributes);
-std::string community_text(std::uint32_t community);
-std::optional<std::uint32_t> parse_community(std::string_view text);
 
 // What RFC 7606 2 says to do with the UPDATE, mildest first.
 enum class ErrorAction : std::uint8_t { none, attribute_discard, treat_as_withdraw, session_reset };

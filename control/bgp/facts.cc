@@ -160,6 +160,7 @@ PathFacts own_facts(const routing::IpPrefix& prefix, const AnnounceAttributes& a
   f.med = attributes.med;
   PathAttributes a;
   a.communities = attributes.communities;
+  a.large_communities = attributes.large_communities;
   f.communities = communities_text(a);
   f.why = "our own";
   return f;

@@ -37,6 +37,7 @@ struct AnnounceAttributes {
   std::optional<std::uint32_t> med;  // active/standby pairs: the lower wins
   unsigned prepend = 0;              // our AS this many more times (eBGP)
   std::vector<std::uint32_t> communities;
+  std::vector<config::LargeCommunity> large_communities;
   friend bool operator==(const AnnounceAttributes&, const AnnounceAttributes&) = default;
 };
 

@@ -125,11 +125,24 @@ struct VirtualServer {
 // Route health injection and answering of a virtual address (one per distinct destination address).
 enum class RouteAdvertisement : std::uint8_t { selective, any, all, always, never };
 
+// What goes with an announcement of ours, beside the next hop.
+struct Announcement {
+  std::vector<std::string> communities;  // "64512:100", "no-export"
+  std::optional<std::uint32_t> med;      // of an active/standby pair the lower one gets the traffic
+  unsigned prepend = 0;                  // external neighbours: our AS this many more times
+  std::uint32_t local_preference = 100;  // internal neighbours: the higher one gets the traffic
+  bool graceful_shutdown = false;        // RFC 8326: drained, others are preferred
+  friend bool operator==(const Announcement&, const Announcement&) = default;
+};
+
 struct VirtualAddress {
   Ipv4Address address;
   RouteAdvertisement route_advertisement = RouteAdvertisement::selective;
   IcmpEcho icmp_echo = IcmpEcho::enabled;
   bool arp = true;
+  Announcement announcement;
+  Duration hold_up{0};    // after a withdrawal: announced again when it has been fit for so long
+  Duration hold_down{0};  // stays announced for so long after it ceased to be fit
   friend bool operator==(const VirtualAddress&, const VirtualAddress&) = default;
 };
 
@@ -146,19 +159,48 @@ struct BgpBfd {
   friend bool operator==(const BgpBfd&, const BgpBfd&) = default;
 };
 
+enum class AddPath : std::uint8_t { none, receive, send, both };                                          // RFC 7911
+enum class BgpRole : std::uint8_t { none, provider, route_server, route_server_client, customer, peer };  // RFC 9234
+
+// What a neighbour, a peer group or a listen range may say of a session. What is not said is the peer group's, else
+// the speaker's default (control/bgp/settings.h).
+struct BgpSession {
+  std::optional<std::uint32_t> remote_as, local_as;
+  std::optional<std::uint16_t> port;
+  std::optional<Ipv4Address> local_address;  // default: the self IP on the neighbour's subnet, else the first
+  std::optional<Duration> hold_time;         // 0 or >= 3 s
+  std::optional<Duration> keepalive;         // default: a third of hold_time
+  std::optional<Duration> connect_retry, idle_hold, idle_hold_max;
+  std::optional<bool> passive;
+  std::string password;                  // TCP MD5 (RFC 2385); empty: not said
+  std::optional<BgpBfd> bfd;             // absent: no BFD
+  std::optional<unsigned> ttl_security;  // hops (RFC 5082); 0: off
+  std::optional<unsigned> multihop;      // TTL of our segments
+  std::optional<bool> graceful_restart, long_lived_graceful_restart;
+  std::optional<AddPath> add_path;
+  std::optional<bool> ipv6_unicast, extended_next_hop, extended_messages;
+  std::optional<unsigned> allow_as_in;
+  std::optional<std::uint32_t> prefixes_max;
+  std::optional<unsigned> prefixes_warn_percent;
+  std::optional<Duration> prefixes_restart;  // 0: stays down
+  std::optional<BgpRole> role;
+  std::optional<bool> role_strict, require_policy;
+  std::vector<std::string> import_rules, export_rules;  // bgp_policy.h; empty: not said
+  friend bool operator==(const BgpSession&, const BgpSession&) = default;
+};
+
+struct BgpPeerGroup {
+  std::string name;
+  BgpSession session;
+  friend bool operator==(const BgpPeerGroup&, const BgpPeerGroup&) = default;
+};
+
 struct BgpNeighbor {
   Ipv4Address address;
-  std::uint32_t remote_as = 0;
-  std::uint16_t port = 179;
-  std::optional<Ipv4Address> local_address;  // default: the self IP on the neighbour's subnet, else the first
-  Duration hold_time = 90s;                  // 0 or >= 3 s
-  Duration keepalive = 30s;
-  Duration connect_retry = 5s;
-  bool passive = false;
-  std::string password;       // TCP MD5 (RFC 2385); empty: none
-  std::optional<BgpBfd> bfd;  // absent: no BFD
+  std::string peer_group;  // BgpPeerGroup::name; empty: none
   std::string description;
   bool enabled = true;
+  BgpSession session;
   friend bool operator==(const BgpNeighbor&, const BgpNeighbor&) = default;
 };
 
@@ -177,16 +219,57 @@ struct BgpBmp {
   friend bool operator==(const BgpBmp&, const BgpBmp&) = default;
 };
 
+// Whoever connects from the prefix with the right AS becomes a neighbour.
+struct BgpListenRange {
+  Ipv4Prefix prefix;
+  std::string peer_group, description;
+  unsigned neighbors_max = 5000;
+  Duration expiry = 300s;  // a neighbour that stays down this long is forgotten
+  BgpSession session;
+  friend bool operator==(const BgpListenRange&, const BgpListenRange&) = default;
+};
+
+struct BgpPrefixList {
+  std::string name;
+  std::vector<std::string> prefixes;  // "10.244.0.0/16 ge 24 le 32"
+  friend bool operator==(const BgpPrefixList&, const BgpPrefixList&) = default;
+};
+
+// A covering prefix, announced while a virtual address inside it is.
+struct BgpAggregate {
+  Ipv4Prefix prefix;
+  bool summary_only = false;  // the addresses inside are not announced beside it
+  Announcement announcement;
+  friend bool operator==(const BgpAggregate&, const BgpAggregate&) = default;
+};
+
+// The node that has the addresses of a block: of equal paths the one through it is taken.
+struct BgpBlockOwner {
+  Ipv4Prefix prefix;
+  Ipv4Address node;
+  friend bool operator==(const BgpBlockOwner&, const BgpBlockOwner&) = default;
+};
+
 struct Bgp {
   std::uint32_t local_as = 0;  // 0: no BGP
   Ipv4Address router_id;
   std::uint16_t listen_port = 179;
   Duration graceful_restart_time = 120s;
+  Duration stale_time_max = 600s;  // at most so long a neighbour's routes are kept while it restarts
   unsigned multipath_max = 8;
+  bool multipath_relax = true;
+  bool always_compare_med = false;
   std::vector<Ipv4Prefix> accept;  // learned routes must lie inside one of these; empty: any but default and our own
+  bool graceful_shutdown = false;  // RFC 8326, of everything announced
+  Duration drain_time{0};          // at the end: announced so for this long before it is withdrawn
+  std::vector<BgpPrefixList> prefix_lists;
+  std::vector<BgpPeerGroup> peer_groups;
   std::vector<BgpNeighbor> neighbors;
   BgpMrt mrt;
   BgpBmp bmp;
+  std::vector<BgpListenRange> listen_ranges;
+  std::vector<BgpAggregate> aggregates;
+  std::vector<BgpBlockOwner> block_owners;
   friend bool operator==(const Bgp&, const Bgp&) = default;
 };
 

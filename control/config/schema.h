@@ -10,6 +10,7 @@
 // Called by: parse, print, diff. Runs on: control thread. Tested by: tests/control/config/{parse,print}_test.cc
 #pragma once
 
+#include "control/config/bgp_schema.h"
 #include "control/config/http_schema.h"
 #include "control/config/model.h"
 #include "control/config/text.h"
@@ -28,12 +29,9 @@ inline constexpr std::size_t kPoolsMax = 16384;
 inline constexpr std::size_t kMembersMax = 16384;        // of one pool
 inline constexpr std::size_t kMembersTotalMax = 131072;  // of all pools
 inline constexpr std::size_t kVirtualServersMax = 16384;
-inline constexpr std::size_t kNeighborsMax = 8192;
-inline constexpr std::size_t kListMax = 1024;  // of anything else
 
 inline constexpr Range<Duration> kSecondsRange{1s, 86400s};
 inline constexpr Range<Duration> kIdleRange{100ms, 86400s};
-inline constexpr Range<std::uint16_t> kPortRange{1, 65535};
 inline constexpr Range<std::uint32_t> kLimitRange{0, 4294967295};
 
 template <typename V>
@@ -145,59 +143,9 @@ void describe(V& v, VirtualAddress& a) {
   v.field("route-advertisement", a.route_advertisement);
   v.field("icmp-echo", a.icmp_echo);
   v.field("arp", a.arp);
-}
-
-template <typename V>
-void describe(V& v, BgpBfd& b) {
-  v.field("min-tx", b.min_tx, Range<Duration>{10ms, 60s});
-  v.field("min-rx", b.min_rx, Range<Duration>{10ms, 60s});
-  v.field("multiplier", b.multiplier, Range<unsigned>{1, 255});
-  v.field("multihop", b.multihop);
-  v.field("abort-graceful-restart", b.abort_graceful_restart);
-}
-
-template <typename V>
-void describe(V& v, BgpNeighbor& n) {
-  v.required("address", n.address);
-  v.required("remote-as", n.remote_as, Range<std::uint32_t>{1, 4294967295});
-  v.field("description", n.description);
-  v.field("port", n.port, kPortRange);
-  v.field("local-address", n.local_address);
-  v.field("hold-time", n.hold_time, Range<Duration>{0s, 65535s});
-  v.dependent("keepalive", n.keepalive, Range<Duration>{0s, 21845s});
-  v.field("connect-retry", n.connect_retry, Range<Duration>{1s, 3600s});
-  v.field("passive", n.passive);
-  v.secret("password", n.password);
-  v.switched("bfd", n.bfd);
-  v.field("enabled", n.enabled);
-  if (V::kReads && v.has("hold-time") && !v.has("keepalive"))
-    n.keepalive = n.hold_time < 3s ? Duration(0s) : n.hold_time / 3 / 1s * 1s;
-}
-
-template <typename V>
-void describe(V& v, BgpMrt& m) {
-  v.field("updates", m.updates);
-  v.field("rib", m.rib);
-  v.field("rib-interval", m.rib_interval, Range<Duration>{10s, 604800s});
-}
-
-template <typename V>
-void describe(V& v, BgpBmp& b) {
-  v.field("station", b.station);
-  v.field("statistics-interval", b.statistics_interval, kSecondsRange);
-}
-
-template <typename V>
-void describe(V& v, Bgp& b) {
-  v.required("local-as", b.local_as, Range<std::uint32_t>{1, 4294967295});
-  v.field("router-id", b.router_id);
-  v.field("listen-port", b.listen_port, kPortRange);
-  v.field("graceful-restart-time", b.graceful_restart_time, Range<Duration>{0s, 4095s});
-  v.field("multipath-max", b.multipath_max, Range<unsigned>{1, 64});
-  v.scalars("accept", b.accept, kListMax);
-  v.objects("neighbors", b.neighbors, kNeighborsMax);
-  v.object("mrt", b.mrt);
-  v.object("bmp", b.bmp);
+  describe(v, a.announcement);
+  v.field("hold-up", a.hold_up, Range<Duration>{0s, 86400s});
+  v.field("hold-down", a.hold_down, Range<Duration>{0s, 86400s});
 }
 
 template <typename V>

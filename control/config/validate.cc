@@ -13,6 +13,7 @@
 #include "control/config/normalise.h"
 #include "control/config/schema.h"
 #include "control/config/tree.h"
+#include "control/config/validate_bgp.h"
 #include "control/config/validate_http.h"
 
 namespace sluice::config {
@@ -28,7 +29,7 @@ class Validator {
     check_self_ips();
     check_routes();
     check_snat_pools();
-    check_bgp();
+    check_bgp(config_, findings_);
     check_monitors();
     check_pools();
     check_virtual_servers();
@@ -179,45 +180,6 @@ class Validator {
     }
   }
 
-  void check_bgp() {
-    const auto& bgp = config_.bgp;
-    if (bgp.local_as == 0) return;
-    if (bgp.router_id.is_zero()) error("bgp.router-id", "is missing, and there is no self IP to take it from");
-    std::set<Ipv4Address> seen;
-    for (std::size_t i = 0; i < bgp.neighbors.size(); ++i)
-      check_neighbor(fmt::format("bgp.neighbors[{}]", i), bgp.neighbors[i], seen);
-  }
-
-  void check_neighbor(const std::string& path, const BgpNeighbor& peer, std::set<Ipv4Address>& seen) {
-    constexpr std::size_t kPasswordMax = 80;  // TCP_MD5SIG_MAXKEYLEN
-    const std::string address = peer.address.text();
-    if (!seen.insert(peer.address).second) error(path + ".address", fmt::format("{} is a neighbor twice", address));
-    if (is_self_ip(peer.address)) error(path + ".address", fmt::format("{} is a self IP of our own", address));
-    if (peer.address.is_zero() || peer.address.is_multicast() || peer.address.is_loopback() ||
-        peer.address.is_broadcast())
-      error(path + ".address", fmt::format("{} can be no neighbor's address", address));
-    if (peer.hold_time != 0s && peer.hold_time < 3s)
-      error(path + ".hold-time",
-            fmt::format("{} is too short: write 0 (never) or at least 3s", to_text(peer.hold_time)));
-    if (peer.hold_time % 1s != 0s || peer.keepalive % 1s != 0s) {
-      const bool hold = peer.hold_time % 1s != 0s;
-      error(path + (hold ? ".hold-time" : ".keepalive"),
-            fmt::format("{} is not in whole seconds", to_text(hold ? peer.hold_time : peer.keepalive)));
-    }
-    if (peer.hold_time >= 3s && (peer.keepalive >= peer.hold_time || peer.keepalive == 0s))
-      error(path + ".keepalive", fmt::format("{} must be more than 0 and less than the hold time {}",
-                                             to_text(peer.keepalive), to_text(peer.hold_time)));
-    if (peer.local_address && !is_self_ip(*peer.local_address))
-      error(path + ".local-address", fmt::format("{} is no self IP", peer.local_address->text()));
-    if (peer.password.size() > kPasswordMax)
-      error(path + ".password",
-            fmt::format("is {} bytes long: TCP MD5 takes at most {}", peer.password.size(), kPasswordMax));
-    if (peer.remote_as != config_.bgp.local_as && !on_connected_subnet(peer.address))
-      warn(path + ".address",
-           fmt::format("{} is an external neighbor on no subnet of ours: it needs a route and multihop on its side",
-                       address));
-  }
-
   void check_monitors() {
     for (const auto& monitor : config_.monitors)
       for (auto& finding : check_monitor(monitor))
@@ -321,6 +283,7 @@ class Validator {
     std::set<Ipv4Address> used;
     for (const auto& server : config_.virtual_servers) used.insert(server.destination.address);
     for (const auto& address : config_.virtual_addresses) {
+      check_announcement("virtual-addresses." + address.address.text(), address.announcement, findings_);
       if (used.contains(address.address)) continue;  // its virtual servers were checked
       const std::string path = "virtual-addresses." + address.address.text();
       if (auto problem = address_problem(address.address)) error(path, *problem);

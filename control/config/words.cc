@@ -44,6 +44,15 @@ constexpr Word<RouteAdvertisement> kRouteAdvertisements[] = {
     {RouteAdvertisement::all, "all"},
     {RouteAdvertisement::always, "always"},
     {RouteAdvertisement::never, "never"},
+    {RouteAdvertisement::selective, "enabled"},
+    {RouteAdvertisement::never, "disabled"},
+};
+constexpr Word<AddPath> kAddPaths[] = {
+    {AddPath::none, "none"}, {AddPath::receive, "receive"}, {AddPath::send, "send"}, {AddPath::both, "both"}};
+constexpr Word<BgpRole> kBgpRoles[] = {
+    {BgpRole::none, "none"},         {BgpRole::provider, "provider"},
+    {BgpRole::route_server, "rs"},   {BgpRole::route_server_client, "rs-client"},
+    {BgpRole::customer, "customer"}, {BgpRole::peer, "peer"},
 };
 constexpr Word<MonitorType> kMonitorTypes[] = {
     {MonitorType::http, "http"},
@@ -144,6 +153,14 @@ std::span<const Word<MonitorType>> words<MonitorType>() {
 template <>
 std::span<const Word<PoolMemberType>> words<PoolMemberType>() {
   return kPoolMemberTypes;
+}
+template <>
+std::span<const Word<AddPath>> words<AddPath>() {
+  return kAddPaths;
+}
+template <>
+std::span<const Word<BgpRole>> words<BgpRole>() {
+  return kBgpRoles;
 }
 template <>
 std::span<const Word<CookiePersistKind>> words<CookiePersistKind>() {

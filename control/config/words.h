@@ -48,6 +48,10 @@ template <>
 std::span<const Word<MonitorType>> words<MonitorType>();
 template <>
 std::span<const Word<PoolMemberType>> words<PoolMemberType>();
+template <>
+std::span<const Word<AddPath>> words<AddPath>();
+template <>
+std::span<const Word<BgpRole>> words<BgpRole>();
 
 template <>
 std::span<const Word<CookiePersistKind>> words<CookiePersistKind>();

@@ -9,34 +9,6 @@
 namespace sluice::daemon {
 namespace {
 
-Ipv4Address local_for(const config::Config& config, Ipv4Address neighbor) {
-  for (const config::SelfIp& self : config.self_ips) {
-    if (self.address.subnet().contains(neighbor)) return self.address.address;
-  }
-  return config.self_ips.empty() ? Ipv4Address{} : config.self_ips.front().address.address;
-}
-
-bgp::NeighborSettings make_neighbor(const config::Config& config, const config::BgpNeighbor& neighbor) {
-  bgp::NeighborSettings out;
-  out.address = neighbor.address;
-  out.enabled = neighbor.enabled;
-  out.session.remote_as = neighbor.remote_as;
-  out.session.port = neighbor.port;
-  out.session.local_address = neighbor.local_address.value_or(local_for(config, neighbor.address));
-  out.session.hold_time = neighbor.hold_time;
-  out.session.keepalive = neighbor.keepalive;
-  out.session.connect_retry = neighbor.connect_retry;
-  out.session.passive = neighbor.passive;
-  out.session.password = neighbor.password;
-  out.session.description = neighbor.description;
-  if (neighbor.bfd) {
-    out.session.bfd = bgp::BfdSettings{{neighbor.bfd->min_tx, neighbor.bfd->min_rx, neighbor.bfd->multiplier},
-                                       neighbor.bfd->multihop,
-                                       neighbor.bfd->abort_graceful_restart};
-  }
-  return out;
-}
-
 std::string router_id_text(std::uint32_t id) { return Ipv4Address{id}.text(); }
 
 std::string_view origin_text(char origin) { return origin == 'i' ? "igp" : origin == 'e' ? "egp" : "incomplete"; }
@@ -119,21 +91,6 @@ admin::BgpNeighborStatus status_of(const bgp::PeerFacts& facts) {
 }
 
 }  // namespace
-
-bgp::SpeakerSettings make_settings(const config::Config& config) {
-  bgp::SpeakerSettings out;
-  out.local_as = config.bgp.local_as;
-  out.router_id = config.bgp.router_id.value;
-  out.listen_port = config.bgp.listen_port;
-  out.graceful_restart_time = config.bgp.graceful_restart_time;
-  out.multipath_max = config.bgp.multipath_max;
-  for (const Ipv4Prefix& prefix : config.bgp.accept) out.accept.emplace_back(prefix);
-  for (const config::SelfIp& self : config.self_ips)
-    out.self_ips.push_back({self.address.address, self.address.length});
-  for (const config::BgpNeighbor& neighbor : config.bgp.neighbors)
-    out.neighbors.push_back(make_neighbor(config, neighbor));
-  return out;
-}
 
 BgpControl::BgpControl(io::Loop& loop, Routes& routes)
     : routes_(routes),

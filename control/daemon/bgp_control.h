@@ -1,6 +1,6 @@
-// BGP in the daemon: speaker and transport, settings out of the configuration, announcements out of availability.
+// BGP in the daemon: speaker and transport, announcements out of availability.
 //
-// Called by: control/daemon. Runs on: control thread. Tested by: tests/control/daemon/bgp_settings_test.cc, tests/lab
+// Called by: control/daemon. Runs on: control thread. Tested by: tests/lab
 #pragma once
 
 #include <functional>
@@ -11,14 +11,12 @@
 #include "control/admin/backend.h"
 #include "control/bgp/speaker.h"
 #include "control/config/model.h"
+#include "control/daemon/bgp_settings.h"
 #include "control/daemon/routes.h"
 #include "control/io/bgp_transport.h"
 #include "control/io/loop.h"
 
 namespace sluice::daemon {
-
-// Pure. A neighbour without local-address gets the self IP on its subnet, else the first.
-bgp::SpeakerSettings make_settings(const config::Config& config);
 
 class BgpControl {
  public:

@@ -190,8 +190,8 @@ class Daemon {
                    server.pool.empty() ? "none" : server.pool);
     }
     if (config_.bgp.local_as != 0) {
-      spdlog::info("BGP AS {}, router ID {}, {} neighbors", config_.bgp.local_as, config_.bgp.router_id.text(),
-                   config_.bgp.neighbors.size());
+      spdlog::info("BGP AS {}, router ID {}, {} neighbors, {} listen ranges", config_.bgp.local_as,
+                   config_.bgp.router_id.text(), config_.bgp.neighbors.size(), config_.bgp.listen_ranges.size());
     }
     spdlog::info("sluiced {} is ready, process {}", SLUICE_VERSION, ::getpid());
   }

@@ -26,7 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Config config = *outcome.config;
   require(validate(config).errors.empty());
   require(diff(config, config).empty());
-  for (auto& neighbor : config.bgp.neighbors) neighbor.password.clear();  // never printed
+  // Passwords are never printed.
+  for (auto& neighbor : config.bgp.neighbors) neighbor.session.password.clear();
+  for (auto& group : config.bgp.peer_groups) group.session.password.clear();
+  for (auto& range : config.bgp.listen_ranges) range.session.password.clear();
   for (const bool all : {false, true}) {
     const auto again = parse("fuzz.yaml", print(config, {.all = all}));
     require(again.config && *again.config == config);

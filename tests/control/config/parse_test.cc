@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "control/config/bgp.h"
 #include "tests/control/config/sample.h"
 
 namespace sluice::config {
@@ -37,8 +38,8 @@ TEST(Parse, ReferenceDeployment) {
   ASSERT_EQ(c.routes[0].gateways.size(), 1u);
   ASSERT_EQ(c.bgp.neighbors.size(), 2u);
   EXPECT_EQ(c.bgp.neighbors[1].address.text(), "172.16.40.198");
-  EXPECT_EQ(c.bgp.neighbors[0].hold_time, 90s);
-  EXPECT_EQ(c.bgp.neighbors[0].keepalive, 30s);
+  EXPECT_FALSE(c.bgp.neighbors[0].session.hold_time) << "what is not said is the peer group's or the speaker's";
+  EXPECT_EQ(keepalive_of(c.bgp.neighbors[0].session, 90s), 30s);
   ASSERT_EQ(c.monitors.size(), 1u);
   EXPECT_EQ(c.monitors[0].send, "GET / HTTP/1.1\r\nConnection: close\r\nHost: 1.1.1.1\r\n\r\n");
   ASSERT_EQ(c.pools.size(), 1u);
@@ -62,9 +63,9 @@ TEST(Parse, EveryKey) {
   ASSERT_TRUE(outcome.config) << text_of(outcome.errors);
   const Config& c = *outcome.config;
   EXPECT_EQ(c.engine, (Engine{2, {2, 3}, true, 2048, 65536, 500000, 1000, true, {"--log-level=8", "--no-telemetry"}}));
-  EXPECT_EQ(c.bgp.neighbors[0].hold_time, 9s);
-  EXPECT_EQ(c.bgp.neighbors[0].keepalive, 2s);
-  EXPECT_EQ(c.bgp.neighbors[0].password, "s3cret");
+  EXPECT_EQ(c.bgp.neighbors[0].session.hold_time, 9s);
+  EXPECT_EQ(c.bgp.neighbors[0].session.keepalive, 2s);
+  EXPECT_EQ(c.bgp.neighbors[0].session.password, "s3cret");
   EXPECT_EQ(c.monitors[0].send, "HEAD /x\r\n\r\n");
   EXPECT_EQ(c.monitors[0].send_written, "HEAD /x\\r\\n\\r\\n");
   EXPECT_EQ(c.monitors[0].up_interval, 10s);
@@ -86,8 +87,8 @@ self-ips: [{address: 10.0.0.1/24, port: p}]
 bgp: {local-as: 1, neighbors: [{address: 10.0.0.2, remote-as: 1, hold-time: 9}, {address: 10.0.0.3, remote-as: 1, hold-time: 0}]}
 )");
   ASSERT_TRUE(outcome.config) << text_of(outcome.errors);
-  EXPECT_EQ(outcome.config->bgp.neighbors[0].keepalive, 3s);
-  EXPECT_EQ(outcome.config->bgp.neighbors[1].keepalive, 0s);
+  EXPECT_EQ(keepalive_of(outcome.config->bgp.neighbors[0].session, 90s), 3s);
+  EXPECT_EQ(keepalive_of(outcome.config->bgp.neighbors[1].session, 90s), 0s);
   EXPECT_EQ(outcome.config->bgp.router_id.text(), "10.0.0.1");
 }
 
@@ -106,12 +107,12 @@ bgp:
 )");
   ASSERT_TRUE(outcome.config) << text_of(outcome.errors);
   const auto& n = outcome.config->bgp.neighbors;
-  EXPECT_FALSE(n[0].bfd);
-  EXPECT_EQ(n[1].bfd, BgpBfd{});
-  EXPECT_FALSE(n[2].bfd);
-  EXPECT_EQ(n[3].bfd, (BgpBfd{50ms, 60ms, 5, true, false}));
-  EXPECT_TRUE(n[4].bfd->abort_graceful_restart);
-  EXPECT_FALSE(n[4].bfd->multihop);
+  EXPECT_FALSE(n[0].session.bfd);
+  EXPECT_EQ(n[1].session.bfd, BgpBfd{});
+  EXPECT_FALSE(n[2].session.bfd);
+  EXPECT_EQ(n[3].session.bfd, (BgpBfd{50ms, 60ms, 5, true, false}));
+  EXPECT_TRUE(n[4].session.bfd->abort_graceful_restart);
+  EXPECT_FALSE(n[4].session.bfd->multihop);
   for (const auto* bad : {"bfd: maybe", "bfd: [1]", "bfd: {min-tx: 5ms}", "bfd: {multiplier: 0}", "bfd: {speed: 1}"}) {
     const auto refused =
         parse("f", std::string("bgp: {local-as: 1, neighbors: [{address: 10.0.0.2, remote-as: 1, ") + bad + "}]}\n");

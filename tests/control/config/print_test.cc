@@ -51,11 +51,9 @@ bgp:
     - address: 172.16.40.199
       remote-as: 64512
       description: k8s-master
-      keepalive: 30s
     - address: 172.16.40.198
       remote-as: 64512
       description: k8s-node1
-      keepalive: 30s
 monitors:
   cka:
     interval: 15s
@@ -91,7 +89,9 @@ TEST(Print, EveryKey) {
   EXPECT_EQ(masked.find("s3cret"), std::string::npos);
   EXPECT_NE(masked.find("password: \"********\""), std::string::npos) << masked;
   EXPECT_EQ(print(config, {.all = true}).find("s3cret"), std::string::npos);
-  config.bgp.neighbors[0].password.clear();
+  EXPECT_EQ(print(config, {.all = true}).find("gr0up"), std::string::npos);
+  config.bgp.neighbors[0].session.password.clear();
+  config.bgp.peer_groups[0].session.password.clear();
   expect_round_trip(config);
 }
 
@@ -173,13 +173,15 @@ Config random_config(std::mt19937& rng) {
   if (pick(2) != 0) {
     c.bgp.local_as = 1 + pick(4294967295u);
     for (unsigned i = 0, n = pick(4); i < n; ++i) {
-      BgpNeighbor peer{.address = {0x0a0000c8u + i}, .remote_as = 1 + pick(70000)};
-      peer.hold_time = seconds(4, 300);
-      peer.keepalive = pick(2) != 0 ? peer.hold_time / 3 / 1s * 1s : Duration(1s);
-      peer.passive = pick(2) != 0;
-      if (pick(2) != 0) peer.bfd.emplace();
-      if (peer.bfd && pick(2) != 0) peer.bfd->multiplier = 1 + pick(255);
-      if (peer.bfd && pick(2) != 0) peer.bfd->multihop = pick(2) != 0;
+      BgpNeighbor peer{.address = {0x0a0000c8u + i}};
+      peer.session.remote_as = 1 + pick(70000);
+      if (pick(2) != 0) peer.session.hold_time = seconds(4, 300);
+      if (pick(2) != 0) peer.session.keepalive = Duration(1s);
+      if (pick(2) != 0) peer.session.passive = pick(2) != 0;
+      if (pick(2) != 0) peer.session.import_rules = {"prefix 10.0.0.0/8 le 24 accept", "any set med 1 next"};
+      if (pick(2) != 0) peer.session.bfd.emplace();
+      if (peer.session.bfd && pick(2) != 0) peer.session.bfd->multiplier = 1 + pick(255);
+      if (peer.session.bfd && pick(2) != 0) peer.session.bfd->multihop = pick(2) != 0;
       c.bgp.neighbors.push_back(peer);
     }
   }
@@ -221,6 +223,11 @@ TEST(SchemaDocument, NamesEveryKey) {
   expect_keys(Writer::write(c.snat_pools[0], all));
   expect_keys(Writer::write(c.bgp, all));
   expect_keys(Writer::write(c.bgp.neighbors[0], all));
+  expect_keys(Writer::write(c.bgp.peer_groups[0], all));
+  expect_keys(Writer::write(c.bgp.listen_ranges[0], all));
+  expect_keys(Writer::write(c.bgp.aggregates[0], all));
+  expect_keys(Writer::write(c.bgp.block_owners[0], all));
+  expect_keys(Writer::write(c.bgp.prefix_lists[0], all));
   expect_keys(Writer::write(c.monitors[0], all));
   expect_keys(Writer::write(c.pools[0], all));
   expect_keys(Writer::write(c.pools[0].members[0], all));

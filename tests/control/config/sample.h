@@ -59,8 +59,46 @@ bgp:
   router-id: 1.2.3.4
   listen-port: 1179
   graceful-restart-time: 90s
+  stale-time-max: 5m
   multipath-max: 4
+  multipath-relax: false
+  always-compare-med: true
   accept: 10.244.0.0/16
+  graceful-shutdown: true
+  drain-time: 3s
+  prefix-lists:
+    pods: {prefixes: [10.244.0.0/16 ge 24 le 32, 10.245.0.0/16]}
+  peer-groups:
+    nodes:
+      remote-as: 64513
+      local-as: 64514
+      port: 1179
+      local-address: 172.16.40.202
+      hold-time: 12s
+      keepalive: 3s
+      connect-retry: 2s
+      idle-hold: 500ms
+      idle-hold-max: 10s
+      passive: true
+      password: gr0up
+      bfd: {min-tx: 50ms, min-rx: 60ms, multiplier: 5, multihop: true, abort-graceful-restart: true}
+      ttl-security: 1
+      multihop: 3
+      graceful-restart: false
+      long-lived-graceful-restart: true
+      add-path: both
+      ipv6-unicast: true
+      extended-next-hop: true
+      extended-messages: false
+      allow-as-in: 1
+      maximum-prefixes: 1000
+      maximum-prefixes-warning: 90
+      maximum-prefixes-restart: 60s
+      role: customer
+      role-strict: true
+      require-policy: true
+      import: [prefix-list pods set local-pref 200 accept, any reject]
+      export: any set community add 64512:1 accept
   neighbors:
     - address: 172.16.40.199
       remote-as: 64512
@@ -73,6 +111,22 @@ bgp:
       passive: true
       password: s3cret
       enabled: false
+      peer-group: nodes
+      multihop: 2
+      ttl-security: 0
+      role: none
+      role-strict: false
+  listen-ranges:
+    - prefix: 172.16.41.0/24
+      peer-group: nodes
+      description: more nodes
+      neighbors-max: 100
+      expiry: 60s
+      remote-as: 64512
+      ttl-security: 0
+  aggregates:
+    - {prefix: 172.16.99.0/24, summary-only: true, communities: no-export, med: 1, prepend: 1, local-preference: 90, graceful-shutdown: true}
+  block-owners: [{prefix: 10.244.1.0/26, node: 172.16.40.198}]
 monitors:
   web:
     type: http
@@ -113,7 +167,17 @@ virtual-servers:
     connection-limit: 1000
     idle-timeouts: {established: 10m, half-open: 3s, closing: 500ms, time-wait: 1s, udp: 30}
 virtual-addresses:
-  172.16.40.80: {route-advertisement: always, icmp-echo: selective, arp: false}
+  172.16.40.80:
+    route-advertisement: always
+    icmp-echo: selective
+    arp: false
+    communities: [64512:100, 64512:1:2]
+    med: 50
+    prepend: 2
+    local-preference: 80
+    graceful-shutdown: true
+    hold-up: 10s
+    hold-down: 1s
 access-log: /tmp/access.log
 manifests: /etc/sluice/manifests
 kubernetes: {namespaces: [default, shop], partition: k8s, pool-member-type: nodeport, oneconnect: true, http: {upgrade: true}}

@@ -172,9 +172,67 @@ void get_bgp(const Call& call) {
   call.answer(to_json(call.backend.bgp()));
 }
 
+// Filters of the BGP table: all that are given must hold.
+struct PathFilter {
+  std::string community, from;
+  std::optional<std::uint64_t> as;
+  bool best = false;
+
+  bool matches(const BgpPathStatus& path) const {
+    if (!community.empty() &&
+        std::find(path.communities.begin(), path.communities.end(), community) == path.communities.end())
+      return false;
+    if (!from.empty() && path.from != from) return false;
+    if (best && !path.best && !path.multipath) return false;
+    return !as || has_word(path.as_path, std::to_string(*as));
+  }
+  // Whether an AS number is in an AS path such as "64513 {64514,64515}".
+  static bool has_word(const std::string& text, const std::string& word) {
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+      const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+      if ((at == 0 || !digit(at - 1)) && !digit(at + word.size())) return true;
+    }
+    return false;
+  }
+};
+
+Result<PathFilter> parse_path_filter(const Call& call) {
+  PathFilter out;
+  out.community = call.param("community");
+  out.from = call.param("from");
+  const auto as = call.param("as"), best = call.param("best");
+  if (!as.empty()) {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(as.data(), as.data() + as.size(), number);
+    if (error != std::errc{} || end != as.data() + as.size())
+      return fail("as", fmt::format("\"{}\" is no AS number", as));
+    out.as = number;
+  }
+  if (!best.empty() && best != "1") return fail("best", fmt::format("\"{}\": write 1 or leave it out", best));
+  out.best = best == "1";
+  return out;
+}
+
 void get_bgp_route(const Call& call) {
   if (refused_without_bgp(call) || answered_as_text(call, Backend::BgpText::table, "prefix")) return;
-  answer_prefixes(call, "paths", call.backend.bgp_paths());
+  const auto filter = parse_path_filter(call);
+  if (!filter) return call.refuse(400, filter.error());
+  auto paths = call.backend.bgp_paths();
+  std::erase_if(paths, [&](const BgpPathStatus& path) { return !filter->matches(path); });
+  answer_prefixes(call, "paths", std::move(paths));
+}
+
+void get_bgp_neighbor_route(const Call& call) {
+  if (refused_without_bgp(call)) return;
+  constexpr std::array<std::string_view, 3> kWhich{"received", "advertised", "accepted"};
+  const auto which = call.param("which");
+  const auto at = std::find(kWhich.begin(), kWhich.end(), which) - kWhich.begin();
+  if (at == 3) {
+    return call.refuse(400, Error{"which", fmt::format("\"{}\" is none of {}", which, fmt::join(kWhich, ", "))});
+  }
+  auto routes = call.backend.bgp_neighbor_routes(call.param("address"), static_cast<Backend::BgpRoutes>(at));
+  if (!routes) return call.refuse(404, routes.error());
+  call.answer({{"paths", to_json(*routes)}});
 }
 
 void get_bgp_neighbor(const Call& call) {
@@ -347,6 +405,21 @@ void post_bgp_dump(const Call& call) {
   });
 }
 
+void post_bgp_drain(const Call& call) {
+  BodyText body(call, {"address", "state"});
+  if (!body.errors.empty()) return call.refuse(400, body.errors);
+  const auto text = body.need("address"), state = body.need("state");
+  const auto address = Ipv4Address::parse(text);
+  if (body.errors.empty() && !address && text != "*") {
+    body.errors.push_back({"address", fmt::format("\"{}\" is no address and not *", text)});
+  }
+  if (body.errors.empty() && state != "on" && state != "off") {
+    body.errors.push_back({"state", fmt::format("\"{}\" is neither on nor off", state)});
+  }
+  if (!body.errors.empty()) return call.refuse(400, body.errors);
+  call.settle(call.backend.drain(address, state == "on"), 404);
+}
+
 void post_ping(const Call& call) {
   const auto body = parse_body(call.exchange->body());
   if (!body) return call.refuse(400, body.error());
@@ -390,9 +463,10 @@ const std::vector<Resource>& resources() {
       {"GET", "/v1/monitor", get_monitor, {"name"}},
       {"GET", "/v1/route", get_route, {"prefix"}},
       {"GET", "/v1/bgp", get_bgp, {"text"}},
-      {"GET", "/v1/bgp/route", get_bgp_route, {"prefix", "text"}},
+      {"GET", "/v1/bgp/route", get_bgp_route, {"prefix", "text", "community", "from", "as", "best"}},
       {"GET", "/v1/bgp/neighbor", get_bgp_neighbor, {"address", "text"}},
       {"GET", "/v1/bfd", get_bfd, {"neighbor"}},
+      {"GET", "/v1/bgp/neighbor/route", get_bgp_neighbor_route, {"address", "which"}},
       {"GET", "/v1/arp", get_arp, {}},
       {"GET", "/v1/flow", get_flow, flow},
       {"GET", "/v1/worker", get_worker, {}},
@@ -410,6 +484,7 @@ const std::vector<Resource>& resources() {
       {"POST", "/v1/apply", post_apply, {}},
       {"POST", "/v1/bgp/clear", post_bgp_clear, {}},
       {"POST", "/v1/bgp/dump", post_bgp_dump, {}},
+      {"POST", "/v1/bgp/drain", post_bgp_drain, {}},
       {"POST", "/v1/ping", post_ping, {}},
       {"POST", "/v1/capture", post_capture, {}},
       {"POST", "/v1/shutdown", post_shutdown, {}},

@@ -84,6 +84,9 @@ class Backend {
   virtual std::vector<RouteStatus> routes() = 0;
   virtual BgpStatus bgp() = 0;
   virtual std::vector<BgpPathStatus> bgp_paths() = 0;
+  // What a neighbor sent (before policy, rejected ones with the reason), was told, or has in the table (after policy).
+  enum class BgpRoutes : std::uint8_t { received, advertised, accepted };
+  virtual Result<std::vector<BgpPathStatus>> bgp_neighbor_routes(const std::string& neighbor, BgpRoutes which) = 0;
   // As imish prints it; `argument`: a prefix or address (table), a neighbor's address (neighbors), or empty for all.
   enum class BgpText : std::uint8_t { table, summary, neighbors };
   virtual Result<std::string> bgp_text(BgpText what, const std::string& argument) = 0;
@@ -107,6 +110,8 @@ class Backend {
   virtual tl::expected<ApplyReport, Errors> apply(const std::optional<ConfigText>& config, bool check_only) = 0;
   virtual Status modify_member(const std::string& pool, Ipv4Endpoint member, MemberAdminState state) = 0;
   virtual Status modify_virtual(const std::string& name, bool enabled) = 0;
+  // Announces with the community of RFC 8326 so that others take over; absent address: everything.
+  virtual Status drain(const std::optional<Ipv4Address>& address, bool on) = 0;
   enum class BgpClear : std::uint8_t { hard, soft_in, soft_out, soft_both };
   // The BGP table as MRT into a file; the answer comes when it is whole.
   virtual void dump_rib(const std::string& path, std::function<void(Result<RibDumpReport>)> answer) = 0;

@@ -101,6 +101,12 @@ Json to_json(const VirtualAddressStatus& value) {
   out["icmp_echo"] = value.icmp_echo;
   out["route_advertisement"] = value.route_advertisement;
   out["announced"] = value.announced;
+  out["announcement"] = value.announcement;
+  out["communities"] = value.communities;
+  out["med"] = value.med ? Json(*value.med) : Json(nullptr);
+  out["prepend"] = value.prepend;
+  out["local_preference"] = value.local_preference;
+  out["draining"] = value.draining;
   out["virtual_servers"] = value.virtual_servers;
   return out;
 }
@@ -184,6 +190,8 @@ Json to_json(const BgpPathStatus& value) {
            {"internal", value.internal},
            {"stale", value.stale},
            {"local", value.local},
+           {"rejected", value.rejected},
+           {"path_id", value.path_id},
            {"weight", value.weight},
            {"as_path", value.as_path},
            {"origin", value.origin},
@@ -204,6 +212,8 @@ Json to_json(const BgpNeighborStatus& value) {
            {"internal", value.internal},
            {"enabled", value.enabled},
            {"passive", value.passive},
+           {"dynamic", value.dynamic},
+           {"listen_range", value.listen_range},
            {"authenticated", value.authenticated},
            {"state", value.state},
            {"established", value.established},
@@ -228,7 +238,16 @@ Json to_json(const BgpNeighborStatus& value) {
   out["remote_restart_time_s"] = value.remote_restart_time_s;
   out["received_prefixes"] = value.received_prefixes;
   out["accepted_prefixes"] = value.accepted_prefixes;
+  out["rejected_prefixes"] = value.rejected_prefixes;
+  out["stale_prefixes"] = value.stale_prefixes;
   out["announced_prefixes"] = value.announced_prefixes;
+  out["import_policy"] = value.import_policy;
+  out["export_policy"] = value.export_policy;
+  out["end_of_rib_sent"] = value.end_of_rib_sent;
+  out["end_of_rib_received"] = value.end_of_rib_received;
+  out["treated_as_withdraw"] = value.treated_as_withdraw;
+  out["discarded_attributes"] = value.discarded_attributes;
+  out["last_update_error"] = value.last_update_error;
   out["connections_established"] = value.connections_established;
   out["connections_dropped"] = value.connections_dropped;
   out["last_reset_s"] = optional_seconds(value.last_reset_s);
@@ -244,10 +263,10 @@ Json to_json(const BgpNeighborStatus& value) {
 }
 
 Json to_json(const BgpStatus& value) {
-  return {{"configured", value.configured}, {"router_id", value.router_id},
-          {"local_as", value.local_as},     {"table_version", value.table_version},
-          {"prefixes", value.prefixes},     {"paths", value.paths},
-          {"announced", value.announced},   {"neighbors", array_of(value.neighbors)}};
+  return {{"configured", value.configured},        {"router_id", value.router_id}, {"local_as", value.local_as},
+          {"table_version", value.table_version},  {"prefixes", value.prefixes},   {"paths", value.paths},
+          {"announced", value.announced},          {"draining", value.draining},   {"accept", value.accept},
+          {"neighbors", array_of(value.neighbors)}};
 }
 
 Json to_json(const BfdStatus& value) {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "control/admin/json.h"
@@ -249,11 +251,21 @@ void monitors(std::string& out, Backend& backend) {
   columns(out, rows, labels, kColumns);
 }
 
+std::uint64_t total(const BgpMessageCounts& c) {
+  return c.open + c.notification + c.update + c.keepalive + c.route_refresh;
+}
+
+std::uint64_t state_number(std::string_view name) {
+  constexpr std::string_view kStates[] = {"Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"};
+  return static_cast<std::uint64_t>(std::find(std::begin(kStates), std::end(kStates), name) - std::begin(kStates));
+}
+
 void bgp(std::string& out, Backend& backend) {
   const BgpStatus status = backend.bgp();
   if (!status.configured) return;
   Family(out, "sluice_bgp_prefixes", "gauge", "Prefixes in the BGP table.").add({}, status.prefixes);
   Family(out, "sluice_bgp_announced", "gauge", "Prefixes that Sluice originates.").add({}, status.announced);
+  Family(out, "sluice_bgp_paths", "gauge", "Paths in the BGP table.").add({}, status.paths);
   const auto labels = [](const BgpNeighborStatus& n) {
     return Labels{{"neighbor", n.address}, {"remote_as", std::to_string(n.remote_as)}};
   };
@@ -271,8 +283,38 @@ void bgp(std::string& out, Backend& backend) {
       {"sluice_bgp_neighbor_updates_received_total", "counter", "UPDATE messages received.",
        [](const BgpNeighborStatus& n) { return n.received.update; }},
       {"sluice_bgp_neighbor_updates_sent_total", "counter", "UPDATE messages sent.",
-       [](const BgpNeighborStatus& n) { return n.sent.update; }}};
+       [](const BgpNeighborStatus& n) { return n.sent.update; }},
+      {"sluice_bgp_neighbor_messages_received_total", "counter", "Messages of every type received.",
+       [](const BgpNeighborStatus& n) { return total(n.received); }},
+      {"sluice_bgp_neighbor_messages_sent_total", "counter", "Messages of every type sent.",
+       [](const BgpNeighborStatus& n) { return total(n.sent); }},
+      {"sluice_bgp_neighbor_notifications_received_total", "counter", "NOTIFICATION messages received.",
+       [](const BgpNeighborStatus& n) { return n.received.notification; }},
+      {"sluice_bgp_neighbor_notifications_sent_total", "counter", "NOTIFICATION messages sent.",
+       [](const BgpNeighborStatus& n) { return n.sent.notification; }},
+      {"sluice_bgp_neighbor_stale_prefixes", "gauge", "Prefixes kept while the neighbor restarts.",
+       [](const BgpNeighborStatus& n) { return n.stale_prefixes; }},
+      {"sluice_bgp_neighbor_rejected_prefixes", "gauge", "Announcements rejected in this session.",
+       [](const BgpNeighborStatus& n) { return n.rejected_prefixes; }},
+      {"sluice_bgp_neighbor_treated_as_withdraw_total", "counter", "UPDATEs treated as withdraw (RFC 7606).",
+       [](const BgpNeighborStatus& n) { return n.treated_as_withdraw; }},
+      {"sluice_bgp_neighbor_out_queue_bytes", "gauge", "Bytes that the neighbor has not read yet.",
+       [](const BgpNeighborStatus& n) { return n.out_queue; }}};
   columns(out, status.neighbors, labels, kColumns);
+  {
+    Family family(out, "sluice_bgp_neighbor_state", "gauge",
+                  "State of RFC 4271: 0 Idle, 1 Connect, 2 Active, 3 OpenSent, 4 OpenConfirm, 5 Established.");
+    for (const BgpNeighborStatus& n : status.neighbors) family.add(labels(n), state_number(n.state));
+  }
+  Family uptime(out, "sluice_bgp_neighbor_uptime_seconds", "gauge", "How long the session has been Established.");
+  for (const BgpNeighborStatus& n : status.neighbors) uptime.add(labels(n), n.established ? n.uptime_s : 0.0);
+}
+
+void announcements(std::string& out, Backend& backend) {
+  Family family(out, "sluice_virtual_address_announced", "gauge", "1 while BGP announces the virtual address.");
+  for (const VirtualAddressStatus& address : backend.virtual_addresses()) {
+    family.add({{"address", address.address}}, address.announced);
+  }
 }
 
 void bfd(std::string& out, Backend& backend) {
@@ -355,6 +397,7 @@ std::string prometheus_text(Backend& backend) {
   monitors(out, backend);
   bgp(out, backend);
   bfd(out, backend);
+  announcements(out, backend);
   drops(out, backend.drops());
   workers(out, backend);
   ports(out, backend);

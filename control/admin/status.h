@@ -102,6 +102,11 @@ struct VirtualAddressStatus {
   bool arp = true;
   bool announced = false;  // by BGP, now
   std::vector<std::string> virtual_servers;
+  std::string announcement;  // why, or why not: "1 of 2 virtual servers can serve; hold-up: announced in 3.0 s"
+  std::vector<std::string> communities;
+  std::optional<std::uint32_t> med;
+  std::uint32_t prepend = 0, local_preference = 100;
+  bool draining = false;  // RFC 8326
 };
 
 struct MemberStatus {
@@ -167,8 +172,9 @@ struct NeighborEntryStatus {
 struct BgpPathStatus {
   std::string prefix, next_hop, from, origin, as_path;  // origin: "igp" | "egp" | "incomplete"
   bool valid = true, best = false, multipath = false, internal = true, stale = false, local = false;
+  bool rejected = false;  // received and not taken; `reason` says why
   std::optional<std::uint32_t> med, local_pref;
-  std::uint32_t weight = 0;
+  std::uint32_t weight = 0, path_id = 0;
   std::string reason;  // why it is not valid or not best
   double age_s = 0;
   std::vector<std::string> communities;
@@ -188,7 +194,10 @@ struct BgpNeighborStatus {
   std::string address, description, state, remote_router_id, local_router_id, local_address, foreign_address, next_hop;
   std::uint32_t remote_as = 0, local_as = 0;
   bool internal = true, enabled = true, passive = false, authenticated = false, established = false;
-  double uptime_s = 0;  // Established for, or else since it was
+  bool dynamic = false;                      // came by a listen range
+  std::string listen_range;                  // that one
+  std::string import_policy, export_policy;  // "none", "2 rules", "missing (RFC 8212)"
+  double uptime_s = 0;                       // Established for, or else since it was
   std::optional<double> last_read_s, last_write_s;
   double hold_time_s = 0, keepalive_s = 0, configured_hold_time_s = 0, configured_keepalive_s = 0;
   std::vector<BgpCapability> capabilities;
@@ -198,6 +207,9 @@ struct BgpNeighborStatus {
   std::string graceful_restart;  // "remote restart-time 120 s, ..."
   double remote_restart_time_s = 0;
   std::uint64_t accepted_prefixes = 0, received_prefixes = 0, announced_prefixes = 0;
+  std::uint64_t rejected_prefixes = 0, stale_prefixes = 0, treated_as_withdraw = 0, discarded_attributes = 0;
+  std::string last_update_error;  // what RFC 7606 was applied to last
+  bool end_of_rib_sent = false, end_of_rib_received = false;
   std::uint64_t connections_established = 0, connections_dropped = 0;
   std::optional<double> last_reset_s;  // how long ago
   std::string last_reset_reason;       // "BGP Notification received: Cease/Peer Unconfigured (6/3)"
@@ -207,10 +219,11 @@ struct BgpNeighborStatus {
 };
 
 struct BgpStatus {
-  bool configured = false;
+  bool configured = false, draining = false;
   std::string router_id;
   std::uint32_t local_as = 0;
   std::uint64_t table_version = 0, paths = 0, prefixes = 0, announced = 0;
+  std::vector<std::string> accept;  // learned routes lie inside one of these; empty: any but default and our own
   std::vector<BgpNeighborStatus> neighbors;
 };
 

@@ -13,7 +13,7 @@ bool Speaker::Impl::GroupKey::operator==(const GroupKey& o) const {
   return encode.internal == o.encode.internal && encode.four_octet_as == o.encode.four_octet_as &&
          local_as == o.local_as && hidden_as == o.hidden_as && next_hop_v4 == o.next_hop_v4 &&
          next_hop_v6 == o.next_hop_v6 && family == o.family && add_path == o.add_path && message_max == o.message_max &&
-         export_policy == o.export_policy && role == o.role;
+         export_policy == o.export_policy && role == o.role && withhold == o.withhold;
 }
 
 void Speaker::Impl::change(const routing::IpPrefix& prefix, const AnnounceAttributes& attributes, bool withdrawn) {
@@ -75,6 +75,7 @@ void Speaker::Impl::join_group(Peer& peer) {
   key.message_max = n.send_max();
   key.export_policy = peer.settings.export_policy;
   key.role = peer.settings.role;
+  key.withhold = lacks_policy(peer, peer.settings.export_policy);
   auto at =
       std::find_if(groups.begin(), groups.end(), [&key](const Group& g) { return g.members != 0 && g.key == key; });
   if (at == groups.end()) {
@@ -106,6 +107,7 @@ void Speaker::Impl::start_sync(Peer& peer) {
 std::optional<PathAttributes> Speaker::Impl::exported(const GroupKey& key, const routing::IpPrefix& prefix,
                                                       const AnnounceAttributes& attributes) const {
   const auto& next_hop = prefix.is_v4() ? key.next_hop_v4 : key.next_hop_v6;
+  if (key.withhold) return std::nullopt;
   if (!key.family[index_of(prefix.is_v4() ? Family::ipv4 : Family::ipv6)] || !next_hop) return std::nullopt;
   PathAttributes a;
   a.origin = Origin::incomplete;

@@ -118,20 +118,19 @@ PeerFacts Speaker::Impl::facts(Instant now, const Peer& peer) const {
     f.remote_port = conn.remote.port;
   }
   f.next_hop = next_hop_for(peer, Family::ipv4);
+  if (peer.dynamic) {
+    const auto* range = range_of(peer.address);
+    if (range != nullptr) f.listen_range = range->prefix;
+  }
+  f.import_rules = peer.settings.import_policy.rules.size();
+  f.export_rules = peer.settings.export_policy.rules.size();
+  f.import_lacking = lacks_policy(peer, peer.settings.import_policy);
+  f.export_lacking = lacks_policy(peer, peer.settings.export_policy);
   return f;
 }
 
-PathFacts Speaker::Impl::path_facts(Instant now, const Rib::PathView& view) const {
-  const auto& a = rib.attributes()[view.attributes];
-  const auto& peer = rib.peer_info(view.peer);
+PathFacts Speaker::Impl::attribute_facts(const PathAttributes& a) {
   PathFacts f;
-  f.prefix = view.prefix;
-  f.valid = view.valid;
-  f.best = view.best;
-  f.multipath = view.multipath;
-  f.stale = view.stale;
-  f.internal = peer.internal;
-  f.path_id = view.path_id;
   f.next_hop = a.next_hop;
   f.med = a.med;
   f.local_pref = a.local_pref;
@@ -140,6 +139,19 @@ PathFacts Speaker::Impl::path_facts(Instant now, const Rib::PathView& view) cons
   f.communities = communities_text(a);
   f.originator_id = a.originator_id;
   f.cluster_list = a.cluster_list;
+  return f;
+}
+
+PathFacts Speaker::Impl::path_facts(Instant now, const Rib::PathView& view) const {
+  const auto& peer = rib.peer_info(view.peer);
+  PathFacts f = attribute_facts(rib.attributes()[view.attributes]);
+  f.prefix = view.prefix;
+  f.valid = view.valid;
+  f.best = view.best;
+  f.multipath = view.multipath;
+  f.stale = view.stale;
+  f.internal = peer.internal;
+  f.path_id = view.path_id;
   f.peer = peer.address;
   f.peer_router_id = peer.router_id;
   f.age = std::chrono::seconds(seconds(now) - view.since_s);
@@ -190,7 +202,7 @@ SummaryFacts Speaker::summary(Instant now) const {
   for (const auto& [address, peer] : impl_->by_address) {
     s.peers.push_back({address, peer->settings.remote_as, peer->in.total(), peer->out.total(),
                        peer->established() ? peer->sent_version : 0, peer->main().pending, now - peer->state_since,
-                       peer->state(), peer->enabled, impl_->rib.path_count(peer->index)});
+                       peer->state(), peer->enabled, impl_->rib.path_count(peer->index), peer->dynamic});
   }
   return s;
 }
@@ -224,7 +236,16 @@ std::vector<PathFacts> Speaker::routes_from(Instant now, const IpAddress& addres
   std::vector<PathFacts> all;
   const auto* peer = impl_->find(address);
   if (peer == nullptr) return all;
-  for (const auto& view : impl_->rib.paths_of(peer->index, max)) all.push_back(impl_->path_facts(now, view));
+  for (auto& view : impl_->rib.paths_of(peer->index, max)) {
+    // Whether it is used is decided per prefix.
+    for (const auto& decided : impl_->rib.paths(view.prefix)) {
+      if (decided.peer != view.peer || decided.path_id != view.path_id) continue;
+      view.best = decided.best;
+      view.multipath = decided.multipath;
+      view.lost_at = decided.lost_at;
+    }
+    all.push_back(impl_->path_facts(now, view));
+  }
   return all;
 }
 

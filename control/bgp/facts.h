@@ -64,7 +64,10 @@ struct PeerFacts {
   std::optional<Duration> since_last_reset;
   std::optional<IpAddress> local_address;
   std::uint16_t local_port = 0, remote_port = 0;
-  std::optional<IpAddress> next_hop;  // what we put in our announcements
+  std::optional<IpAddress> next_hop;              // what we put in our announcements
+  std::optional<routing::IpPrefix> listen_range;  // by which it came
+  std::size_t import_rules = 0, export_rules = 0;
+  bool import_lacking = false, export_lacking = false;  // RFC 8212: without one nothing is accepted, announced
 };
 
 // One path of `show ip bgp` / `show ip bgp PREFIX`.
@@ -72,6 +75,7 @@ struct PathFacts {
   routing::IpPrefix prefix;
   bool valid = false;  // its next hop is reachable
   bool best = false, multipath = false, stale = false, internal = false, local = false;
+  bool rejected = false;  // received_from() only: not taken, and `why`
   std::uint32_t path_id = 0;
   IpAddress next_hop;
   std::optional<std::uint32_t> med, local_pref;
@@ -95,6 +99,7 @@ struct PeerSummary {
   State state = State::idle;
   bool enabled = true;
   std::uint32_t accepted_prefixes = 0;
+  bool dynamic = false;
 };
 
 struct SummaryFacts {

@@ -36,7 +36,8 @@ std::string text_of(const PeerFacts& f) {
     out += '\n';
   };
   line("BGP neighbor is {}, remote AS {}, local AS {}, {} link{}", f.address.text(), f.remote_as, f.local_as,
-       f.internal ? "internal" : "external", f.dynamic ? ", by listen range" : "");
+       f.internal ? "internal" : "external",
+       f.listen_range ? ", dynamic: by listen range " + f.listen_range->text() : "");
   if (!f.description.empty()) line("  Description: {}", f.description);
   line("  BGP version 4, remote router ID {}", f.remote_router_id ? id_text(*f.remote_router_id) : "0.0.0.0");
   if (f.state == State::established) {
@@ -60,8 +61,14 @@ std::string text_of(const PeerFacts& f) {
   line("    BGP table version {}, neighbor version {}", f.table_version, f.neighbor_version);
   line("    Community attribute sent to this neighbor (both)");
   line("    {} accepted prefixes, {} announced prefixes", f.accepted_prefixes, f.announced_prefixes);
+  const auto policy = [](std::size_t rules, bool lacking, const char* nothing) {
+    if (lacking) return fmt::format("missing: {} (RFC 8212)", nothing);
+    return rules == 0 ? std::string("none") : fmt::format("{} rule{}", rules, rules == 1 ? "" : "s");
+  };
+  line("    Import policy: {}; export policy: {}", policy(f.import_rules, f.import_lacking, "nothing is accepted"),
+       policy(f.export_rules, f.export_lacking, "nothing is announced"));
   if (f.stale_prefixes != 0) line("    {} stale prefixes", f.stale_prefixes);
-  if (f.rejected_prefixes != 0) line("    {} prefixes rejected by policy", f.rejected_prefixes);
+  if (f.rejected_prefixes != 0) line("    {} announcements rejected", f.rejected_prefixes);
   if (f.treated_as_withdraw + f.discarded_attributes != 0) {
     line("    {} UPDATEs treated as withdraw, {} attributes discarded; last: {}", f.treated_as_withdraw,
          f.discarded_attributes, f.last_update_error);
@@ -101,14 +108,17 @@ std::string text_of(const SummaryFacts& s) {
       id_text(s.router_id), s.local_as, s.table_version, s.prefixes, s.paths, s.attribute_sets);
   out += fmt::format("{:<15} {:>1} {:>10} {:>7} {:>7} {:>8} {:>4} {:>10}  {}\n", "Neighbor", "V", "AS", "MsgRcvd",
                      "MsgSent", "TblVer", "OutQ", "Up/Down", "State/PfxRcd");
+  bool dynamic = false;
   for (const auto& p : s.peers) {
     const auto state = p.state == State::established ? fmt::format("{}", p.accepted_prefixes)
                        : p.enabled                   ? std::string(name_of(p.state))
                                                      : std::string("Idle (Admin)");
-    out += fmt::format("{:<15} 4 {:>10} {:>7} {:>7} {:>8} {:>4} {:>10}  {}\n", p.address.text(), p.remote_as,
-                       p.messages_in, p.messages_out, p.neighbor_version, p.output_queue_bytes, age_text(p.in_state),
-                       state);
+    dynamic = dynamic || p.dynamic;
+    out += fmt::format("{:<15} 4 {:>10} {:>7} {:>7} {:>8} {:>4} {:>10}  {}\n",
+                       (p.dynamic ? "*" : "") + p.address.text(), p.remote_as, p.messages_in, p.messages_out,
+                       p.neighbor_version, p.output_queue_bytes, age_text(p.in_state), state);
   }
+  if (dynamic) out += "\n* dynamic: came by a listen range\n";
   return out + fmt::format("\nTotal number of neighbors {}\n", s.peers.size());
 }
 

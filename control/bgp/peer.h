@@ -6,8 +6,11 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "control/bgp/facts.h"
@@ -81,6 +84,14 @@ struct Peer {
   std::array<Instant, kFamilyCount> long_lived_deadline{kInstantMax, kInstantMax};
   std::optional<GracefulRestart> remote_restart;  // of the session that went
   std::optional<LongLivedRestart> remote_long_lived;
+
+  // Routes received that are not in the Rib as they came: refused ones, and the originals of those that policy
+  // changed. Bounded: for show only.
+  struct Aside {
+    AttributeId attributes = 0;  // as received
+    std::string_view refused;    // why; empty: accepted
+  };
+  std::map<std::pair<routing::IpPrefix, std::uint32_t>, Aside> aside;  // by prefix and path identifier
 
   // facts
   MessageCounts in, out;

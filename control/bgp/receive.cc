@@ -176,43 +176,51 @@ void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, cons
   }
 }
 
-// RFC 4271 9.1.2, RFC 4456 8, RFC 9234 5: what concerns all routes of the UPDATE.
-bool Speaker::Impl::acceptable(const Peer& peer, const PathAttributes& attributes) const {
-  if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return false;
-  if (attributes.originator_id == settings.router_id) return false;
+// RFC 4271 9.1.2, RFC 4456 8, RFC 9234 5: why no route of the UPDATE is taken; empty: nothing is against them.
+std::string_view Speaker::Impl::refusal(const Peer& peer, const PathAttributes& attributes) const {
+  if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return "our AS is in its AS_PATH";
+  if (attributes.originator_id == settings.router_id) return "we are its ORIGINATOR_ID";
   // RFC 4271 5.1.3: a route through ourselves.
   if (attributes.next_hop.is_v4() ? own_v4.contains(attributes.next_hop.v4().value)
                                   : own_v6.contains(attributes.next_hop)) {
-    return false;
+    return "its next hop is our own address";
   }
   const auto role = peer.settings.role;
   if (attributes.only_to_customer && !internal(peer)) {
-    if (role == Role::provider || role == Role::route_server) return false;
-    if (role == Role::peer && *attributes.only_to_customer != peer.settings.remote_as) return false;
+    const bool leak = role == Role::provider || role == Role::route_server ||
+                      (role == Role::peer && *attributes.only_to_customer != peer.settings.remote_as);
+    if (leak) return "a route leak (RFC 9234)";
   }
-  return internal(peer) || !peer.settings.require_policy || !peer.settings.import_policy.empty();  // RFC 8212
+  return lacks_policy(peer, peer.settings.import_policy) ? "no import policy (RFC 8212)" : "";
 }
 
 // What may never be learned, whatever the policy says: the default route, our own addresses, what is not asked for.
-bool Speaker::Impl::prefix_acceptable(const Peer&, const routing::IpPrefix& prefix) const {
-  if (prefix.length == 0) return false;
+std::string_view Speaker::Impl::refusal(const routing::IpPrefix& prefix) const {
+  if (prefix.length == 0) return "the default route";
   if (prefix.is_v4()) {
     const auto address = prefix.v4().address;
-    if (address.is_multicast() || address.is_loopback()) return false;
-    if (prefix.length == 32 && own_v4.contains(address.value)) return false;
-  } else if (prefix.v6().address.is_multicast() || (prefix.length == 128 && own_v6.contains(prefix.address))) {
-    return false;
+    if (address.is_multicast() || address.is_loopback()) return "no unicast prefix";
+    if (prefix.length == 32 && own_v4.contains(address.value)) return "our own address";
+  } else if (prefix.v6().address.is_multicast()) {
+    return "no unicast prefix";
+  } else if (prefix.length == 128 && own_v6.contains(prefix.address)) {
+    return "our own address";
   }
   const auto& accept = settings.accept;
-  return accept.empty() ||
-         std::any_of(accept.begin(), accept.end(), [&prefix](const auto& range) { return range.contains(prefix); });
+  const auto has = [&prefix](const auto& ranges) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.contains(prefix); });
+  };
+  if (!accept.empty() && !has(accept)) return "outside of what is accepted";
+  return has(settings.refuse) ? "on a subnet of ours" : "";
 }
 
 void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Family family,
                                     const PathAttributes& attributes, Outputs& out) {
-  if (!acceptable(peer, attributes)) {
+  if (const auto why = refusal(peer, attributes); !why.empty()) {
     withdraw_routes(peer, nlri, family, out);
     ++peer.rejected;
+    NlriReader refused(nlri, family, peer.conns[0].negotiated.add_path_receive[index_of(family)]);
+    for (Nlri route; refused.next(route);) set_aside(peer, route, attributes, why);
     return;
   }
   auto base = attributes;
@@ -231,13 +239,19 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
   NlriReader reader(nlri, family, add_path);
   for (Nlri route; reader.next(route);) {
     auto id = shared;
-    bool accepted = prefix_acceptable(peer, route.prefix);
-    if (accepted && policy) {
+    auto why = refusal(route.prefix);
+    bool changed = false;
+    if (why.empty() && policy) {
       auto own = base;
-      accepted = apply(peer.settings.import_policy, route.prefix, own, peer.settings.remote_as);
-      if (accepted) id = rib.attributes().intern(std::move(own));
+      if (!apply(peer.settings.import_policy, route.prefix, own, peer.settings.remote_as)) {
+        why = "import policy";
+      } else {
+        changed = own != base;
+        id = rib.attributes().intern(std::move(own));
+      }
     }
-    if (accepted) {
+    changed || !why.empty() ? set_aside(peer, route, attributes, why) : forget_aside(peer, route);
+    if (why.empty()) {
       if (!rib.update(peer.index, route.prefix, route.path_id, id, now_s, out.routes)) ++peer.rejected;
       if (policy) rib.attributes().release(id);
     } else {
@@ -251,7 +265,10 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
 // A withdrawal of something unknown is silent: Calico's nodes send such (README.md, fact 6).
 void Speaker::Impl::withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Outputs& out) {
   NlriReader reader(nlri, family, peer.conns[0].negotiated.add_path_receive[index_of(family)]);
-  for (Nlri route; reader.next(route);) rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
+  for (Nlri route; reader.next(route);) {
+    rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
+    forget_aside(peer, route);
+  }
 }
 
 bool Speaker::Impl::over_prefix_limit(Instant now, Peer& peer, Outputs& out) {

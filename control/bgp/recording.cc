@@ -227,7 +227,13 @@ void Recorder::announce(Instant now, const routing::IpPrefix& prefix, const Anno
     out.u8(attributes.med.has_value());
     out.u32(attributes.med.value_or(0));
     out.u32(attributes.prepend);
+    out.u32(static_cast<std::uint32_t>(attributes.communities.size()));
     for (const auto community : attributes.communities) out.u32(community);
+    for (const auto& large : attributes.large_communities) {
+      out.u32(large.global);
+      out.u32(large.local1);
+      out.u32(large.local2);
+    }
   });
 }
 
@@ -425,7 +431,13 @@ class Player {
     const auto med = in.u32();
     if (has_med) attributes.med = med;
     attributes.prepend = in.u32();
-    while (in.left() >= 4) attributes.communities.push_back(in.u32());
+    for (auto left = in.u32(); left > 0 && in.left() >= 4; --left) attributes.communities.push_back(in.u32());
+    while (in.left() >= 12) {
+      auto& large = attributes.large_communities.emplace_back();
+      large.global = in.u32();
+      large.local1 = in.u32();
+      large.local2 = in.u32();
+    }
     speaker_.announce(now, prefix, attributes, out_);
   }
 

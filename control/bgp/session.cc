@@ -283,6 +283,14 @@ void Speaker::Impl::session_up(Instant now, Peer& peer, Outputs& out) {
   start_sync(peer);
   for (auto* observer : observers) observer->on_up(now, view_of(peer, conn));
   out.actions.push_back(output::SessionUp{peer.address});
+  if (lacks_policy(peer, peer.settings.import_policy)) {
+    log(out, peer, true, "no import policy: nothing is accepted (RFC 8212)");
+  } else if (!internal(peer) && peer.settings.import_policy.empty() && settings.accept.empty()) {
+    log(out, peer, true, "no import policy: any prefix is accepted but the default route and our own (RFC 8212)");
+  }
+  if (lacks_policy(peer, peer.settings.export_policy)) {
+    log(out, peer, true, "no export policy: nothing is announced (RFC 8212)");
+  }
 }
 
 void Speaker::Impl::session_down(Instant now, Peer& peer, const std::string& reason, bool graceful, Outputs& out) {
@@ -294,6 +302,7 @@ void Speaker::Impl::session_down(Instant now, Peer& peer, const std::string& rea
   peer.syncing = peer.behind = false;
   peer.refresh_running = {};
   peer.refresh_deadline = kInstantMax;
+  forget_aside(peer);
   std::erase(behind, peer.address);
   leave_group(peer);
   if (graceful) {

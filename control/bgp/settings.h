@@ -54,7 +54,7 @@ struct SessionSettings {
   std::uint32_t prefixes_max = 1u << 21;  // received; beyond it: Cease 6/1
   unsigned prefixes_warn_percent = 75;
   Duration prefixes_restart = 0s;  // after Cease 6/1: stay down; otherwise come back after this time
-  bool require_policy = false;     // RFC 8212: eBGP without import policy accepts nothing
+  bool require_policy = false;     // RFC 8212: eBGP without policy accepts and announces nothing
   std::optional<BfdSettings> bfd;
   Policy import_policy;
   Policy export_policy;
@@ -85,6 +85,13 @@ struct LocalAddress {
   friend bool operator==(const LocalAddress&, const LocalAddress&) = default;
 };
 
+// The node that has a pod block's addresses: of equal paths the one through it wins (README.md, fact 8).
+struct BlockOwner {
+  routing::IpPrefix prefix;
+  IpAddress node;
+  friend bool operator==(const BlockOwner&, const BlockOwner&) = default;
+};
+
 struct SpeakerSettings {
   std::uint32_t local_as = 0;
   std::uint32_t router_id = 0;
@@ -97,9 +104,11 @@ struct SpeakerSettings {
   bool multipath_relax = true;            // AS_PATHs need equal length only
   bool always_compare_med = false;
   std::vector<routing::IpPrefix> accept;  // learned routes must lie inside one of these; empty: any
+  std::vector<routing::IpPrefix> refuse;  // and inside none of these
   std::vector<LocalAddress> self_ips;     // never learned from a neighbour, nor the virtual addresses announced
   std::vector<NeighborSettings> neighbors;
   std::vector<ListenRange> listen_ranges;
+  std::vector<BlockOwner> owners;
   friend bool operator==(const SpeakerSettings&, const SpeakerSettings&) = default;
 };
 

@@ -75,7 +75,7 @@ Errors Speaker::check(const SpeakerSettings& settings) {
 
 void Speaker::Impl::configure(Instant now, const SpeakerSettings& next, Outputs& out) {
   const bool all_changed = configured && (next.local_as != settings.local_as || next.router_id != settings.router_id);
-  const bool accept_changed = configured && next.accept != settings.accept;
+  const bool accept_changed = configured && (next.accept != settings.accept || next.refuse != settings.refuse);
   const auto old = std::exchange(settings, next);
   if (!configured) {
     epoch = now;
@@ -93,16 +93,23 @@ void Speaker::Impl::configure(Instant now, const SpeakerSettings& next, Outputs&
   std::vector<IpAddress> gone;
   std::set<IpAddress> named;
   for (const auto& n : settings.neighbors) named.insert(n.address);
-  const bool same_ranges = old.listen_ranges == settings.listen_ranges;
   for (const auto& [address, peer] : by_address) {
-    if (peer->dynamic ? !same_ranges : !named.contains(address)) gone.push_back(address);
+    const bool wanted = peer->dynamic ? range_of(address) != nullptr : named.contains(address);
+    if (!wanted) gone.push_back(address);
   }
   range_neighbors.resize(std::max(range_neighbors.size(), settings.listen_ranges.size()));
   for (const auto& address : gone) remove_peer(now, *find(address), cease::kDeconfigured, out);
   for (const auto& neighbor : settings.neighbors) configure_neighbor(now, neighbor, all_changed, out);
+  range_neighbors.assign(settings.listen_ranges.size(), 0);  // counted anew: ranges may have changed places
+  for (const auto& [address, peer] : by_address) {
+    if (peer->dynamic) configure_dynamic(now, *peer, all_changed, out);
+  }
+  if (old.owners != settings.owners) {
+    rib.clear_owners();
+    for (const auto& owner : settings.owners) rib.set_owner(owner.prefix, owner.node);
+  }
   if (all_changed || accept_changed) {
     for (const auto& [address, peer] : by_address) {
-      if (all_changed && peer->dynamic) stop(now, *peer, cease::kConfigChange, {}, out);
       if (!all_changed && peer->established() && !ask_again(now, *peer, out)) {
         stop(now, *peer, cease::kConfigChange, {}, out);
         start(now, *peer, out);
@@ -121,25 +128,49 @@ void Speaker::Impl::configure_neighbor(Instant now, const NeighborSettings& neig
     auto& added = add_peer(neighbor.address, neighbor.session, neighbor.enabled);
     return start(now, added, out);
   }
-  const auto old = std::exchange(peer->settings, neighbor.session);
-  if (peer->enabled != neighbor.enabled) {
-    peer->enabled = neighbor.enabled;
-    peer->enabled ? start(now, *peer, out) : stop(now, *peer, cease::kShutdown, {}, out);
+  change_settings(now, *peer, neighbor.session, neighbor.enabled, all_changed, out);
+}
+
+const ListenRange* Speaker::Impl::range_of(const IpAddress& address) const {
+  const auto& ranges = settings.listen_ranges;
+  const auto at =
+      std::find_if(ranges.begin(), ranges.end(), [&](const ListenRange& r) { return r.prefix.contains(address); });
+  return at == ranges.end() ? nullptr : &*at;
+}
+
+// A neighbour that came by a listen range follows the range as one with a name follows its settings.
+// Precondition: there is a range for it.
+void Speaker::Impl::configure_dynamic(Instant now, Peer& peer, bool all_changed, Outputs& out) {
+  const auto* range = range_of(peer.address);
+  peer.range = static_cast<std::size_t>(range - settings.listen_ranges.data());
+  ++range_neighbors[peer.range];
+  auto session = range->session;
+  session.passive = true;
+  change_settings(now, peer, session, true, all_changed, out);
+}
+
+void Speaker::Impl::change_settings(Instant now, Peer& peer, const SessionSettings& session, bool enabled,
+                                    bool all_changed, Outputs& out) {
+  const auto old = std::exchange(peer.settings, session);
+  if (peer.enabled != enabled) {
+    peer.enabled = enabled;
+    enabled ? start(now, peer, out) : stop(now, peer, cease::kShutdown, {}, out);
     return;
   }
-  if (all_changed || !same_session(old, neighbor.session)) {
-    stop(now, *peer, cease::kConfigChange, {}, out);
-    return start(now, *peer, out);
+  if (all_changed || !same_session(old, session)) {
+    stop(now, peer, cease::kConfigChange, {}, out);
+    return start(now, peer, out);
   }
-  if (peer->established() && old.export_policy != neighbor.session.export_policy) {
-    leave_group(*peer);
-    join_group(*peer);
-    start_sync(*peer);  // what the new policy refuses is withdrawn
+  if (peer.established() &&
+      (old.export_policy != session.export_policy || old.require_policy != session.require_policy)) {
+    leave_group(peer);
+    join_group(peer);
+    start_sync(peer);  // what the new policy refuses is withdrawn
   }
-  if (peer->established() && !same_import(old, neighbor.session)) {
-    if (!ask_again(now, *peer, out)) {
-      stop(now, *peer, cease::kConfigChange, {}, out);
-      start(now, *peer, out);
+  if (peer.established() && !same_import(old, session)) {
+    if (!ask_again(now, peer, out)) {
+      stop(now, peer, cease::kConfigChange, {}, out);
+      start(now, peer, out);
     }
   }
 }
@@ -176,6 +207,8 @@ void Speaker::Impl::start(Instant now, Peer& peer, Outputs& out) {
   if (!peer.enabled || shut_down) return;
   peer.hold = Hold::none;
   peer.refuse_until = {};
+  // One that came by a listen range and does not come back is forgotten.
+  if (peer.dynamic) peer.expiry_deadline = now + settings.listen_ranges[peer.range].expiry;
   peer.state_since = now;
   event(now, peer, peer.conns[0], peer.settings.passive ? Event::automatic_start_passive : Event::automatic_start, out);
 }

@@ -86,7 +86,10 @@ class Speaker {
   static constexpr std::size_t kShowMax = 10000;
   std::vector<PathFacts> paths(Instant now, std::size_t max = kShowMax) const;
   std::vector<PathFacts> paths(Instant now, const routing::IpPrefix& only) const;
-  std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer, std::size_t max = kShowMax) const;  // accepted
+  // Accepted, after policy.
+  std::vector<PathFacts> routes_from(Instant now, const IpAddress& peer, std::size_t max = kShowMax) const;
+  // As they came, before policy; rejected ones with the reason, as far as they are kept (kAsideMax of a neighbour).
+  std::vector<PathFacts> received_from(Instant now, const IpAddress& peer) const;
   std::vector<PathFacts> advertised_to(Instant now, const IpAddress& peer) const;
   // Writes down every call that changes the speaker (recording.h); nullptr: no longer. From before configure() on.
   void set_recorder(Recorder* recorder);

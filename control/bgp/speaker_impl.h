@@ -3,6 +3,7 @@
 //   speaker.cc    the public face: settings, inputs, timers
 //   session.cc    events of the state machine and what they cause
 //   receive.cc    messages of a neighbour: OPEN, UPDATE, ROUTE-REFRESH, NOTIFICATION
+//   received.cc   what was received but not taken as it came, for show
 //   advertise.cc  what we announce: the log of changes, update groups, shared encodings
 //   restart.cc    graceful restart: keeping a neighbour's routes while it is away
 //   observe.cc    what MRT and BMP see
@@ -36,6 +37,8 @@ inline constexpr Duration kRefuseAfterFailure = 1s;
 inline constexpr std::size_t kPeersMax = 20000;
 inline constexpr std::size_t kPathsMax = 16u << 20;            // of all neighbours
 inline constexpr std::size_t kAttributeBytesMax = 512u << 20;  // of all attribute sets
+inline constexpr std::size_t kAsideMax = 1000;                 // routes set aside for show, of one neighbour
+inline constexpr std::size_t kAsideTotalMax = 100000;          // of all
 
 // Next hops as the routing table has them; the answers are inputs, too, and written down when somebody does.
 class RecordedAnswers final : public routing::NextHopResolver {
@@ -58,6 +61,10 @@ struct Speaker::Impl {
   // ---- speaker.cc
   void configure(Instant now, const SpeakerSettings& next, Outputs& out);
   void configure_neighbor(Instant now, const NeighborSettings& neighbor, bool all_changed, Outputs& out);
+  void configure_dynamic(Instant now, Peer& peer, bool all_changed, Outputs& out);
+  void change_settings(Instant now, Peer& peer, const SessionSettings& session, bool enabled, bool all_changed,
+                       Outputs& out);
+  const ListenRange* range_of(const IpAddress& address) const;
   Peer& add_peer(const IpAddress& address, const SessionSettings& session, bool enabled);
   void remove_peer(Instant now, Peer& peer, std::uint8_t cease_subcode, Outputs& out);
   void start(Instant now, Peer& peer, Outputs& out);
@@ -96,12 +103,17 @@ struct Speaker::Impl {
   void announce_routes(Instant now, Peer& peer, ByteSpan nlri, Family family, const PathAttributes& attributes,
                        Outputs& out);
   void withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Outputs& out);
-  bool acceptable(const Peer& peer, const PathAttributes& attributes) const;
-  bool prefix_acceptable(const Peer& peer, const routing::IpPrefix& prefix) const;
+  std::string_view refusal(const Peer& peer, const PathAttributes& attributes) const;
+  std::string_view refusal(const routing::IpPrefix& prefix) const;
   bool over_prefix_limit(Instant now, Peer& peer, Outputs& out);
   void over_memory_limit(Instant now, Peer& peer, Outputs& out);
   void refresh_message(Instant now, Peer& peer, Connection& conn, const Frame& frame, Outputs& out);
   void end_of_rib(Instant now, Peer& peer, Family family, Outputs& out);
+
+  // ---- received.cc
+  void set_aside(Peer& peer, const Nlri& route, const PathAttributes& attributes, std::string_view refused);
+  void forget_aside(Peer& peer, const Nlri& route);
+  void forget_aside(Peer& peer);
 
   // ---- advertise.cc
   struct GroupKey {
@@ -113,6 +125,7 @@ struct Speaker::Impl {
     std::size_t message_max = kMessageMax;
     Policy export_policy;
     Role role = Role::none;
+    bool withhold = false;  // RFC 8212: there must be an export policy, and is none
     bool operator==(const GroupKey& other) const;
   };
   struct Group {
@@ -162,6 +175,7 @@ struct Speaker::Impl {
   // ---- facts.cc
   PeerFacts facts(Instant now, const Peer& peer) const;
   PathFacts path_facts(Instant now, const Rib::PathView& view) const;
+  static PathFacts attribute_facts(const PathAttributes& attributes);
   std::vector<CapabilityFact> capability_facts(const Peer& peer) const;
 
   Peer* find(const IpAddress& address) const {
@@ -179,6 +193,10 @@ struct Speaker::Impl {
     return peer.settings.local_as != 0 ? peer.settings.local_as : settings.local_as;
   }
   bool internal(const Peer& peer) const { return peer.settings.remote_as == local_as(peer); }
+  // RFC 8212: an external neighbour that must have a policy of this direction, and has none.
+  bool lacks_policy(const Peer& peer, const Policy& policy) const {
+    return peer.settings.require_policy && !internal(peer) && policy.empty();
+  }
 
   SpeakerSettings settings;
   bool configured = false, shut_down = false;
@@ -203,7 +221,8 @@ struct Speaker::Impl {
 
   std::vector<Observer*> observers;
 
-  bool deferring = false;  // restarting speaker: nothing is decided until the neighbours have sent all
+  std::size_t aside_count = 0;  // of all neighbours
+  bool deferring = false;       // restarting speaker: nothing is decided until the neighbours have sent all
   Instant defer_deadline = kInstantMax;
 };
 

@@ -48,6 +48,7 @@ class Tree {
     add_show();
     add_modify();
     add_clear();
+    add_drain();
     add_delete();
     add_ping();
     add_capture();
@@ -121,8 +122,60 @@ class Tree {
     add_get(ip, "route", "Routing table", "/v1/route", render_routes, "prefix", "PREFIX");
     CLI::App* bgp =
         add_get(ip, "bgp", "BGP table; or summary, neighbors", "/v1/bgp/route", render_text, "prefix", "PREFIX");
+    bgp->add_option("FILTER", words_.rest, "longer-prefixes, best, or pairs: community C, from NEIGHBOR, as NUMBER");
+    bgp->final_callback([this] { show_bgp(); });
     add_get(bgp, "summary", "One line for each neighbor", "/v1/bgp", render_text);
-    add_get(bgp, "neighbors", "All about the neighbors", "/v1/bgp/neighbor", render_text, "address", "ADDRESS");
+    CLI::App* neighbors = add_get(bgp, "neighbors", "All about the neighbors; what they sent, or were told",
+                                  "/v1/bgp/neighbor", render_text, "address", "ADDRESS");
+    neighbors->add_option("WHAT", words_.second,
+                          "received-routes (before policy), routes (accepted) or advertised-routes");
+    neighbors->final_callback([this] { show_neighbors(); });
+  }
+
+  // A prefix alone is explained path by path; whatever else is asked is a table.
+  void show_bgp() {
+    if (!call().target.empty()) return;  // a subcommand of this one was meant
+    call().target = "/v1/bgp/route";
+    call().render = render_text;
+    std::string query;
+    const auto add = [&query](const std::string& key, const std::string& value) {
+      query += fmt::format("{}{}={}", query.empty() ? "?" : "&", key, percent_encode(value));
+    };
+    static const std::vector<std::string> keys = {"longer-prefixes", "best", "community", "from", "as"};
+    auto& rest = words_.rest;
+    if (complete_word(words_.name, keys)) {  // no prefix
+      rest.insert(rest.begin(), words_.name);
+    } else if (!words_.name.empty()) {
+      add("prefix", words_.name);
+    }
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      const auto key = complete_word(rest[i], keys);
+      if (!key)
+        throw CLI::ValidationError("FILTER", fmt::format("\"{}\" is none of {}", rest[i], fmt::join(keys, ", ")));
+      call().render = render_bgp_table;
+      if (*key == "longer-prefixes") continue;
+      if (*key == "best") {
+        add("best", "1");
+        continue;
+      }
+      if (i + 1 == rest.size()) throw CLI::ValidationError("FILTER", fmt::format("\"{}\" needs a value", *key));
+      add(*key, rest[++i]);
+    }
+    call().target += query;
+  }
+
+  void show_neighbors() {
+    call().render = render_text;
+    call().target = "/v1/bgp/neighbor";
+    if (!words_.name.empty()) call().target += "?address=" + percent_encode(words_.name);
+    if (words_.second.empty()) return;
+    const std::vector<std::string> known = {"received-routes", "advertised-routes", "routes"};
+    const auto what = complete_word(words_.second, known);
+    if (!what)
+      throw CLI::ValidationError("WHAT", fmt::format("\"{}\" is none of {}", words_.second, fmt::join(known, ", ")));
+    call().render = render_bgp_table;
+    call().target = fmt::format("/v1/bgp/neighbor/route?address={}&which={}", percent_encode(words_.name),
+                                *what == "routes" ? "accepted" : what->substr(0, what->find('-')));
   }
 
   // "protocol tcp client 10.0.0.1 ..."
@@ -236,6 +289,24 @@ class Tree {
                                  fmt::format("\"{}\" is none of: soft, soft in, soft out", fmt::join(rest, " ")));
     }
     return direction->empty() ? "soft" : "soft-" + *direction;
+  }
+
+  void add_drain() {
+    CLI::App* drain = app_.add_subcommand(
+        "drain", "Announce an address so that others take its traffic over (RFC 8326): drain {ADDRESS|*} [on|off]");
+    drain->fallthrough();
+    drain->add_option("ADDRESS", words_.name, "virtual address, or * for all")->required();
+    drain->add_option("STATE", words_.second, "on (the default) or off");
+    drain->final_callback([this] {
+      const auto state = complete_word(words_.second.empty() ? "on" : words_.second, {"on", "off"});
+      if (!state) throw CLI::ValidationError("STATE", fmt::format("\"{}\" is neither on nor off", words_.second));
+      if (words_.name != "*" && !Ipv4Address::parse(words_.name))
+        throw CLI::ValidationError("ADDRESS", fmt::format("\"{}\" is no address and not *", words_.name));
+      call().method = "POST";
+      call().target = "/v1/bgp/drain";
+      call().body = Json{{"address", words_.name}, {"state", *state}}.dump();
+      call().render = render_ok;
+    });
   }
 
   void add_delete() {

@@ -28,6 +28,7 @@ std::string render_monitors(const Json& answer, const RenderOptions& options);
 // routing (render_routing.cc)
 std::string render_routes(const Json& answer, const RenderOptions& options);
 std::string render_bfd(const Json& answer, const RenderOptions& options);
+std::string render_bgp_table(const Json& answer, const RenderOptions& options);
 std::string render_arp(const Json& answer, const RenderOptions& options);
 // what the daemon rendered itself (BGP): the answer's "text"
 std::string render_text(const Json& answer, const RenderOptions& options);

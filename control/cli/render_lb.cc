@@ -192,11 +192,12 @@ std::string render_virtual_addresses(const Json& answer, const RenderOptions&) {
                {"ICMP Echo"},
                {"Route Advertisement"},
                {"Announced"},
+               {"Why"},
                {"Reason"}});
   for (const Json& a : addresses) {
     table.add({text_of(a, "address"), text_of(a, "availability"), text_of(a, "state"),
                bool_of(a, "arp") ? "enabled" : "disabled", text_of(a, "icmp_echo"), text_of(a, "route_advertisement"),
-               bool_of(a, "announced") ? "yes" : "no", text_of(a, "reason")});
+               bool_of(a, "announced") ? "yes" : "no", text_of(a, "announcement"), text_of(a, "reason")});
   }
   return table.text();
 }

@@ -95,6 +95,38 @@ std::string render_bfd(const Json& answer, const RenderOptions& options) {
   return table.text();
 }
 
+// As `show ip bgp` prints it; with a reason where the path is not simply the best.
+std::string render_bgp_table(const Json& answer, const RenderOptions&) {
+  const Json& paths = child_of(answer, "paths");
+  if (paths.empty()) return "(no routes)\n";
+  std::string out =
+      "Status codes: * valid, > best, = multipath, i internal, S stale, r rejected\n"
+      "Origin codes: i IGP, e EGP, ? incomplete\n\n";
+  Table table({{"Status"},
+               {"Network"},
+               {"Next Hop"},
+               {"Metric", Table::Align::right},
+               {"LocPrf", Table::Align::right},
+               {"Path"},
+               {"Communities"},
+               {"Reason"}});
+  for (const Json& p : paths) {
+    std::string status;
+    status += bool_of(p, "rejected") ? 'r' : bool_of(p, "stale") ? 'S' : ' ';
+    status += bool_of(p, "valid") ? '*' : ' ';
+    status += bool_of(p, "best") ? '>' : bool_of(p, "multipath") ? '=' : ' ';
+    status += bool_of(p, "internal") ? 'i' : ' ';
+    const auto as_path = text_of(p, "as_path"), origin = text_of(p, "origin");
+    const std::string code = origin == "igp" ? "i" : origin == "egp" ? "e" : "?";
+    std::string communities;
+    for (const Json& c : child_of(p, "communities"))
+      communities += (communities.empty() ? "" : " ") + printable(c.is_string() ? c.get<std::string>() : c.dump());
+    table.add({status, text_of(p, "prefix"), text_of(p, "next_hop"), text_of(p, "med"), text_of(p, "local_pref"),
+               as_path + (as_path.empty() ? "" : " ") + code, communities, text_of(p, "reason")});
+  }
+  return out + table.text() + fmt::format("\nTotal number of paths {}\n", paths.size());
+}
+
 std::string render_arp(const Json& answer, const RenderOptions&) {
   const Json& entries = child_of(answer, "arp");
   if (entries.empty()) return "(no ARP entries)\n";

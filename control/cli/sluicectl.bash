@@ -15,14 +15,19 @@ _sluicectl() {
   fi
   local names=""
   case $path in
-    "") words=(show modify clear delete ping capture apply shutdown) ;;
+    "") words=(show modify clear drain delete ping capture apply shutdown) ;;
     show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops errors tcp access-log config version) ;;
     "show ip") words=(route bgp) ;;
     "show ip bgp") words=(summary neighbors) ;;
     "show virtual"|"show errors"|"modify virtual") names=virtual ;;
     "show pool"|"show member"|"modify member") names=pool ;;
     "show monitor") names=monitor ;;
+    "show virtual-address"|drain) names=address; words=('*') ;;
+    "drain "*) words=(on off) ;;
     "show ip bgp neighbors"|"clear ip bgp") names=bgp; words=('*') ;;
+    "show ip bgp neighbors "*) words=(received-routes advertised-routes routes) ;;
+    "show ip bgp summary"*) ;;
+    "show ip bgp "*) words=(longer-prefixes best community from as) ;;
     modify) words=(member virtual) ;;
     "modify member "*) words=(state enabled disabled offline) ;;
     "modify virtual "*) words=(state enabled disabled) ;;
@@ -36,6 +41,8 @@ _sluicectl() {
   case $names in
     virtual|pool|monitor)
       words+=($(sluicectl show $names --json 2>/dev/null | sed -n 's/^      "name": "\(.*\)",$/\1/p')) ;;
+    address)
+      words+=($(sluicectl show virtual-address --json 2>/dev/null | sed -n 's/^      "address": "\(.*\)",$/\1/p')) ;;
     bgp)
       words+=($(sluicectl show ip bgp neighbors --json 2>/dev/null | sed -n 's/^      "address": "\(.*\)",$/\1/p')) ;;
   esac

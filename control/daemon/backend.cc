@@ -27,7 +27,8 @@ std::vector<admin::VirtualStatus> Backend::virtuals() {
 }
 
 std::vector<admin::VirtualAddressStatus> Backend::virtual_addresses() {
-  return parts_.statistics.virtual_addresses(parts_.reconfigure.running(), parts_.bgp.announced());
+  return parts_.statistics.virtual_addresses(parts_.reconfigure.running(), parts_.bgp.health(),
+                                             parts_.bgp.configured());
 }
 
 std::vector<admin::PoolStatus> Backend::pools() { return parts_.statistics.pools(parts_.reconfigure.running()); }
@@ -41,6 +42,10 @@ std::vector<admin::RouteStatus> Backend::routes() { return parts_.statistics.rou
 admin::BgpStatus Backend::bgp() { return parts_.bgp.status(); }
 
 std::vector<admin::BgpPathStatus> Backend::bgp_paths() { return parts_.bgp.paths(); }
+
+Result<std::vector<admin::BgpPathStatus>> Backend::bgp_neighbor_routes(const std::string& neighbor, BgpRoutes which) {
+  return parts_.bgp.neighbor_routes(neighbor, which);
+}
 
 Result<std::string> Backend::bgp_text(BgpText what, const std::string& argument) {
   return parts_.bgp.text(what, argument);
@@ -138,6 +143,8 @@ void Backend::dump_rib(const std::string& path, std::function<void(Result<admin:
 Status Backend::clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) {
   return parts_.bgp.clear(neighbor, how);
 }
+
+Status Backend::drain(const std::optional<Ipv4Address>& address, bool on) { return parts_.bgp.drain(address, on); }
 
 Status Backend::capture(const admin::CaptureRequest& request, std::shared_ptr<admin::Stream> stream) {
   return capture_.start(request, std::move(stream));

@@ -49,6 +49,7 @@ class Backend final : public admin::Backend {
   std::vector<admin::RouteStatus> routes() override;
   admin::BgpStatus bgp() override;
   std::vector<admin::BgpPathStatus> bgp_paths() override;
+  Result<std::vector<admin::BgpPathStatus>> bgp_neighbor_routes(const std::string& neighbor, BgpRoutes which) override;
   Result<std::string> bgp_text(BgpText what, const std::string& argument) override;
   std::vector<admin::BfdStatus> bfd() override;
   std::vector<admin::WorkerStatus> workers() override;
@@ -68,6 +69,7 @@ class Backend final : public admin::Backend {
   Status modify_member(const std::string& pool, Ipv4Endpoint member, admin::MemberAdminState state) override;
   Status modify_virtual(const std::string& name, bool enabled) override;
   void dump_rib(const std::string& path, std::function<void(Result<admin::RibDumpReport>)> answer) override;
+  Status drain(const std::optional<Ipv4Address>& address, bool on) override;
   Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) override;
   Status ping(const admin::PingRequest& request, std::shared_ptr<admin::Stream> stream) override;
   Status capture(const admin::CaptureRequest& request, std::shared_ptr<admin::Stream> stream) override;

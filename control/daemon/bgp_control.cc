@@ -43,6 +43,35 @@ std::string restart_text(const bgp::PeerFacts& facts) {
   return out;
 }
 
+std::string policy_text(std::size_t rules, bool lacking) {
+  if (lacking) return "missing (RFC 8212)";
+  return rules == 0 ? std::string("none") : fmt::format("{} rule{}", rules, rules == 1 ? "" : "s");
+}
+
+admin::BgpPathStatus status_of(const bgp::PathFacts& facts) {
+  admin::BgpPathStatus path;
+  path.prefix = facts.prefix.text();
+  path.next_hop = facts.next_hop.text();
+  path.from = facts.local ? "local" : facts.peer.text();
+  path.origin = origin_text(facts.origin);
+  path.as_path = facts.as_path;
+  path.valid = facts.valid;
+  path.best = facts.best;
+  path.multipath = facts.multipath;
+  path.internal = facts.internal;
+  path.stale = facts.stale;
+  path.local = facts.local;
+  path.rejected = facts.rejected;
+  path.path_id = facts.path_id;
+  path.med = facts.med;
+  path.local_pref = facts.local_pref;
+  path.weight = facts.local ? 32768 : 0;
+  path.reason = facts.why;
+  path.age_s = to_seconds(facts.age);
+  path.communities = split_words(facts.communities);
+  return path;
+}
+
 admin::BgpNeighborStatus status_of(const bgp::PeerFacts& facts) {
   admin::BgpNeighborStatus out;
   out.address = facts.address.text();
@@ -52,6 +81,10 @@ admin::BgpNeighborStatus status_of(const bgp::PeerFacts& facts) {
   out.internal = facts.internal;
   out.enabled = facts.enabled;
   out.passive = facts.passive;
+  out.dynamic = facts.dynamic;
+  if (facts.listen_range) out.listen_range = facts.listen_range->text();
+  out.import_policy = policy_text(facts.import_rules, facts.import_lacking);
+  out.export_policy = policy_text(facts.export_rules, facts.export_lacking);
   out.authenticated = facts.password_set;
   out.state = bgp::name_of(facts.state);
   out.established = facts.state == bgp::State::established;
@@ -76,6 +109,13 @@ admin::BgpNeighborStatus status_of(const bgp::PeerFacts& facts) {
   out.remote_restart_time_s = to_seconds(facts.remote_restart_time);
   out.received_prefixes = facts.accepted_prefixes + facts.rejected_prefixes;
   out.accepted_prefixes = facts.accepted_prefixes;
+  out.rejected_prefixes = facts.rejected_prefixes;
+  out.stale_prefixes = facts.stale_prefixes;
+  out.treated_as_withdraw = facts.treated_as_withdraw;
+  out.discarded_attributes = facts.discarded_attributes;
+  out.last_update_error = facts.last_update_error;
+  out.end_of_rib_sent = facts.end_of_rib_sent;
+  out.end_of_rib_received = facts.end_of_rib_received;
   out.announced_prefixes = facts.announced_prefixes;
   out.connections_established = facts.connections_established;
   out.connections_dropped = facts.connections_dropped;
@@ -98,7 +138,11 @@ BgpControl::BgpControl(io::Loop& loop, Routes& routes)
       transport_(loop.context(), speaker_, routes.table(),
                  {.now = io::now,
                   .routes_changed = [this] { routes_.push(); },
-                  .event = [this](const bgp::Output& event) { on_event(event); }}) {}
+                  .event = [this](const bgp::Output& event) { on_event(event); }}),
+      health_alarm_(loop, [this] {
+        health_.advance(io::now());
+        announce();
+      }) {}
 
 BgpControl::~BgpControl() = default;
 
@@ -109,18 +153,41 @@ Errors BgpControl::configure(const config::Config& config) {
   return transport_.configure(make_settings(config));
 }
 
-void BgpControl::announce(const std::set<Ipv4Address>& addresses) {
-  for (const Ipv4Address address : announced_) {
-    if (addresses.contains(address)) continue;
-    if (configured_) spdlog::info("BGP: withdrawing {}/32", address.text());
-    transport_.withdraw(Ipv4Prefix::of(address, 32));
+void BgpControl::follow(const config::Config& config, const lb::Snapshot& snapshot) {
+  health_.follow(io::now(), config, snapshot);
+  announce();
+}
+
+void BgpControl::withdraw_all() {
+  ended_ = true;
+  announce();
+}
+
+Status BgpControl::drain(const std::optional<Ipv4Address>& address, bool on) {
+  if (!configured_) return fail("", "BGP is not configured");
+  if (!health_.drain(io::now(), address, on))
+    return fail("", fmt::format("no virtual address \"{}\"", address->text()));
+  spdlog::info("BGP: {} {}", address ? address->text() : "everything", on ? "is drained" : "is no longer drained");
+  announce();
+  return {};
+}
+
+// Brings the speaker in line with what is to be announced now.
+void BgpControl::announce() {
+  const RouteHealth::Announcements wanted = ended_ ? RouteHealth::Announcements{} : health_.announced();
+  for (const auto& [prefix, with] : announced_) {
+    if (wanted.contains(prefix)) continue;
+    if (configured_) spdlog::info("BGP: withdrawing {}", prefix.text());
+    transport_.withdraw(prefix);
   }
-  for (const Ipv4Address address : addresses) {
-    if (announced_.contains(address)) continue;
-    if (configured_) spdlog::info("BGP: announcing {}/32", address.text());
-    transport_.announce(Ipv4Prefix::of(address, 32), {});
+  for (const auto& [prefix, with] : wanted) {
+    const auto before = announced_.find(prefix);
+    if (before != announced_.end() && before->second == with) continue;
+    if (configured_) spdlog::info("BGP: announcing {}", prefix.text());
+    transport_.announce(prefix, make_attributes(with));
   }
-  announced_ = addresses;
+  announced_ = wanted;
+  health_alarm_.set(ended_ ? kInstantMax : health_.deadline());
 }
 
 void BgpControl::next_hops_changed() { transport_.next_hops_changed(); }
@@ -169,40 +236,42 @@ admin::BgpStatus BgpControl::status() const {
   out.prefixes = summary.prefixes;
   out.paths = summary.paths;
   out.announced = announced_.size();
+  out.draining = health_.draining_all();
+  for (const routing::IpPrefix& prefix : speaker_.settings().accept) out.accept.push_back(prefix.text());
   for (const bgp::PeerFacts& facts : speaker_.peers(now)) out.neighbors.push_back(status_of(facts));
   return out;
 }
 
 std::vector<admin::BgpPathStatus> BgpControl::paths() const {
   std::vector<admin::BgpPathStatus> out;
-  for (const bgp::PathFacts& facts : speaker_.paths(io::now())) {
-    admin::BgpPathStatus path;
-    path.prefix = facts.prefix.text();
-    path.next_hop = facts.next_hop.text();
-    path.from = facts.local ? "local" : facts.peer.text();
-    path.origin = origin_text(facts.origin);
-    path.as_path = facts.as_path;
-    path.valid = facts.valid;
-    path.best = facts.best;
-    path.multipath = facts.multipath;
-    path.internal = facts.internal;
-    path.stale = facts.stale;
-    path.local = facts.local;
-    path.med = facts.med;
-    path.local_pref = facts.local_pref;
-    path.weight = facts.local ? 32768 : 0;
-    path.reason = facts.why;
-    path.age_s = to_seconds(facts.age);
-    path.communities = split_words(facts.communities);
-    out.push_back(std::move(path));
-  }
+  for (const bgp::PathFacts& facts : speaker_.paths(io::now())) out.push_back(status_of(facts));
+  return out;
+}
+
+Result<std::vector<admin::BgpPathStatus>> BgpControl::neighbor_routes(const std::string& neighbor,
+                                                                      admin::Backend::BgpRoutes which) const {
+  using Which = admin::Backend::BgpRoutes;
+  const Instant now = io::now();
+  const auto address = IpAddress::parse(neighbor);
+  if (!address || !speaker_.peer(now, *address)) return fail("", fmt::format("no BGP neighbor \"{}\"", neighbor));
+  const auto facts = which == Which::received     ? speaker_.received_from(now, *address)
+                     : which == Which::advertised ? speaker_.advertised_to(now, *address)
+                                                  : speaker_.routes_from(now, *address);
+  std::vector<admin::BgpPathStatus> out;
+  for (const bgp::PathFacts& path : facts) out.push_back(status_of(path));
   return out;
 }
 
 Result<std::string> BgpControl::text(admin::Backend::BgpText what, const std::string& argument) const {
   const Instant now = io::now();
   const bgp::SummaryFacts summary = speaker_.summary(now);
-  if (what == admin::Backend::BgpText::summary) return bgp::text_of(summary);
+  if (what == admin::Backend::BgpText::summary) {
+    std::string out = bgp::text_of(summary) + "Learned routes: ";
+    const auto& accept = speaker_.settings().accept;
+    if (accept.empty()) out += "any prefix but the default route, our own addresses and subnets";
+    for (std::size_t i = 0; i < accept.size(); ++i) out += (i == 0 ? "inside " : ", ") + accept[i].text();
+    return out + (health_.draining_all() ? "\nEverything is drained (RFC 8326)\n" : "\n");
+  }
   if (what == admin::Backend::BgpText::neighbors) {
     std::string out;
     for (const bgp::PeerFacts& facts : speaker_.peers(now)) {

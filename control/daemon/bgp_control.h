@@ -5,13 +5,13 @@
 
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "control/admin/backend.h"
 #include "control/bgp/speaker.h"
 #include "control/config/model.h"
 #include "control/daemon/bgp_settings.h"
+#include "control/daemon/route_health.h"
 #include "control/daemon/routes.h"
 #include "control/io/bgp_transport.h"
 #include "control/io/loop.h"
@@ -26,9 +26,12 @@ class BgpControl {
   bool configured() const { return configured_; }
   // What cannot be carried out (an address that cannot be bound) comes back; the rest works.
   Errors configure(const config::Config& config);
-  // Announces exactly these virtual addresses.
-  void announce(const std::set<Ipv4Address>& addresses);
-  const std::set<Ipv4Address>& announced() const { return announced_; }
+  // Announces what the state of the virtual addresses asks for, and goes on doing so as time passes.
+  void follow(const config::Config& config, const lb::Snapshot& snapshot);
+  void withdraw_all();  // for good
+  // RFC 8326, until it is taken back; nullopt: everything.
+  Status drain(const std::optional<Ipv4Address>& address, bool on);
+  const RouteHealth& health() const { return health_; }
   // Called with the configuration that configure() is about to carry out.
   void before_configure(std::function<void(const config::Config&)> hook) { before_configure_ = std::move(hook); }
   bgp::Speaker& speaker() { return speaker_; }
@@ -46,16 +49,21 @@ class BgpControl {
   admin::BgpStatus status() const;
   std::vector<admin::BgpPathStatus> paths() const;
   Result<std::string> text(admin::Backend::BgpText what, const std::string& argument) const;
+  Result<std::vector<admin::BgpPathStatus>> neighbor_routes(const std::string& neighbor,
+                                                            admin::Backend::BgpRoutes which) const;
 
  private:
   void on_event(const bgp::Output& event);
+  void announce();
 
   Routes& routes_;
   bgp::Speaker speaker_;
   io::BgpTransport transport_;
-  std::set<Ipv4Address> announced_;
+  RouteHealth health_;
+  io::Alarm health_alarm_;
+  RouteHealth::Announcements announced_;
   std::function<void(const config::Config&)> before_configure_;
-  bool configured_ = false;
+  bool configured_ = false, ended_ = false;
 };
 
 }  // namespace sluice::daemon

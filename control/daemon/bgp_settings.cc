@@ -1,6 +1,9 @@
 // The configuration's BGP as the speaker's settings; see bgp_settings.h.
 #include "control/daemon/bgp_settings.h"
 
+#include <algorithm>
+
+#include "control/bgp/wire.h"
 #include "control/config/bgp.h"
 
 namespace sluice::daemon {
@@ -100,6 +103,11 @@ bgp::SpeakerSettings make_settings(const config::Config& config) {
   for (const Ipv4Prefix& prefix : from.accept) out.accept.emplace_back(prefix);
   for (const config::SelfIp& self : config.self_ips)
     out.self_ips.push_back({self.address.address, self.address.length});
+  for (const config::BgpBlockOwner& owner : from.block_owners) out.owners.push_back({owner.prefix, owner.node});
+  // What our own subnets hold is reached there. Who wants it otherwise says so in `accept`.
+  if (from.accept.empty()) {
+    for (const config::SelfIp& self : config.self_ips) out.refuse.emplace_back(self.address.subnet());
+  }
   for (const config::BgpNeighbor& neighbor : from.neighbors) {
     bgp::NeighborSettings& made = out.neighbors.emplace_back();
     made.address = neighbor.address;

@@ -58,6 +58,7 @@ class Daemon {
         admin_(loop_, io::HttpLimits{}, [this](auto exchange) { api_.handle(std::move(exchange)); }),
         metrics_(loop_, metrics_limits(), [this](auto exchange) { serve_metrics(std::move(exchange)); }),
         end_alarm_(loop_, [this] { loop_.stop(); }),
+        drain_alarm_(loop_, [this] { withdraw_and_end(); }),
         manifest_reader_(loop_,
                          [this](auto parsed) {
                            for (auto& one : parsed) source_.offer(std::move(one));
@@ -134,6 +135,8 @@ class Daemon {
     every(kSampleInterval, [this] { statistics_.sample(io::now()); });
     every(1s, [this] {
       routes_.check_links();
+      // A link that went down took next hops along: BGP's routes through them go with them.
+      if (routes_.table().take_next_hops_changed()) bgp_.next_hops_changed();
       balancing_.collect();
       bfd_.configure(io::now(), bgp_.bfd_peers());  // also those that came by a listen range
     });
@@ -196,9 +199,24 @@ class Daemon {
     spdlog::info("sluiced {} is ready, process {}", SLUICE_VERSION, ::getpid());
   }
 
+  // With a drain time the neighbours first hear that they should go elsewhere (RFC 8326); asked again, we do not wait.
   void end(const std::string& why) {
-    if (std::exchange(ending_, true)) return;
+    if (std::exchange(ending_, true)) {
+      if (drain_alarm_.at() != kInstantMax) withdraw_and_end();
+      return;
+    }
+    const Duration drain = reconfigure_.running().bgp.drain_time;
+    if (drain > Duration(0) && bgp_.drain(std::nullopt, true)) {
+      spdlog::info("{}: draining for {:g} s before the end", why, to_seconds(drain));
+      return drain_alarm_.set(io::now() + drain);
+    }
     spdlog::info("{}: withdrawing routes and ending", why);
+    withdraw_and_end();
+  }
+
+  void withdraw_and_end() {
+    drain_alarm_.cancel();
+    if (std::exchange(withdrawn_, true)) return;
     end_alarm_.set(io::now() + kEndTimeMax);
     reconfigure_.withdraw_all();
     bfd_.shutdown();
@@ -221,13 +239,13 @@ class Daemon {
   Backend backend_;
   admin::Api api_;
   io::HttpServer admin_, metrics_;
-  io::Alarm end_alarm_;
+  io::Alarm end_alarm_, drain_alarm_;
   io::ManifestReader manifest_reader_;
   config::Config config_;
   const std::string record_bgp_, socket_;
   std::vector<std::unique_ptr<io::Ticker>> tickers_;
   std::unique_ptr<io::FileWatch> watch_;
-  bool ending_ = false;
+  bool ending_ = false, withdrawn_ = false;
 };
 
 // DPDK's tap driver asks for a real-time signal for each packet. Its own thread may have them; this one would only be

@@ -9,7 +9,6 @@
 #include <chrono>
 
 #include "control/config/diff.h"
-#include "control/daemon/advertise.h"
 #include "control/io/loop.h"
 
 namespace sluice::daemon {
@@ -77,7 +76,7 @@ void Reconfigure::commit(const config::Config& next) {
   note_bgp_errors(parts_.bgp.configure(next));
   parts_.bgp.next_hops_changed();
   running_ = next;
-  if (!ending_) parts_.bgp.announce(to_announce(running_, *parts_.balancing.current()));
+  if (!ending_) parts_.bgp.follow(running_, *parts_.balancing.current());
   applied_(running_);
 }
 
@@ -165,12 +164,12 @@ void Reconfigure::verdicts_changed() {
   auto snapshot = parts_.balancing.compile(io::now(), running_);
   if (!snapshot) return spdlog::error("cannot follow the monitors: {}", snapshot.error().text());
   parts_.balancing.install(std::move(*snapshot));
-  if (!ending_) parts_.bgp.announce(to_announce(running_, *parts_.balancing.current()));
+  if (!ending_) parts_.bgp.follow(running_, *parts_.balancing.current());
 }
 
 void Reconfigure::withdraw_all() {
   ending_ = true;
-  parts_.bgp.announce({});
+  parts_.bgp.withdraw_all();
 }
 
 }  // namespace sluice::daemon

@@ -12,6 +12,7 @@
 #include "control/daemon/health.h"
 #include "control/daemon/packet_engine.h"
 #include "control/daemon/rates.h"
+#include "control/daemon/route_health.h"
 #include "control/daemon/routes.h"
 
 namespace sluice::daemon {
@@ -26,8 +27,8 @@ class Statistics {
 
   // ---- load balancing (statistics_lb.cc); `config` is the running one
   std::vector<admin::VirtualStatus> virtuals(const config::Config& config) const;
-  std::vector<admin::VirtualAddressStatus> virtual_addresses(const config::Config& config,
-                                                             const std::set<Ipv4Address>& announced) const;
+  std::vector<admin::VirtualAddressStatus> virtual_addresses(const config::Config& config, const RouteHealth& health,
+                                                             bool bgp) const;
   std::vector<admin::PoolStatus> pools(const config::Config& config) const;
   std::vector<admin::NodeStatus> nodes(const config::Config& config) const;
 

@@ -154,7 +154,8 @@ std::vector<admin::VirtualStatus> Statistics::virtuals(const config::Config& con
 }
 
 std::vector<admin::VirtualAddressStatus> Statistics::virtual_addresses(const config::Config& config,
-                                                                       const std::set<Ipv4Address>& announced) const {
+                                                                       const RouteHealth& health, bool bgp) const {
+  const Instant now = io::now();
   std::map<Ipv4Address, std::vector<const lb::VirtualServer*>> servers;
   if (balancing_.current() != nullptr) {
     for (const auto& server : balancing_.current()->virtual_servers()) {
@@ -168,7 +169,15 @@ std::vector<admin::VirtualAddressStatus> Statistics::virtual_addresses(const con
     status.icmp_echo = config::name_of(address.icmp_echo);
     status.route_advertisement = config::name_of(address.route_advertisement);
     status.arp = address.arp;
-    status.announced = announced.contains(address.address);
+    const RouteHealth::State state = health.state(now, address.address);
+    status.announced = bgp && state.announced;
+    status.announcement = bgp ? state.reason : "BGP is not configured";
+    status.communities = address.announcement.communities;
+    status.med = address.announcement.med;
+    status.prepend = address.announcement.prepend;
+    status.local_preference = address.announcement.local_preference;
+    status.draining =
+        address.announcement.graceful_shutdown || config.bgp.graceful_shutdown || health.draining(address.address);
     std::vector<lb::ObjectStatus> states;
     for (const lb::VirtualServer* server : servers[address.address]) {
       states.push_back(status_of(*server));

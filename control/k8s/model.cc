@@ -169,8 +169,12 @@ void Cluster::add(const ObjectKey& key, const Object& object) {
     endpoints.emplace(name, some);
   else if (const auto* slice = std::get_if<EndpointSlice>(&object))
     slices[{key.space, slice->service}].push_back(slice);
+  else if (const auto* pool = std::get_if<IpPool>(&object))
+    ip_pools.push_back(pool);
+  else if (const auto* block = std::get_if<BlockAffinity>(&object))
+    block_affinities.push_back(block);
   else
-    nodes.push_back(&std::get<ClusterNode>(object));
+    nodes.push_back(nodes_by_name.emplace(key.name, &std::get<ClusterNode>(object)).first->second);
 }
 
 // Unchanged objects come first, so that a new one never pushes out one that already serves.
@@ -197,6 +201,7 @@ void build_model(const config::Config& base, const Cluster& cluster, Accepted& a
     builder.error(*spec, why + (keep ? "; its last good version stays in force" : ""));
   }
   accepted = std::move(now);
+  if (out.config.bgp.local_as != 0) learn_calico(cluster, out.config.bgp);
   config::normalise(out.config);
 }
 

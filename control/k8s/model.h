@@ -30,7 +30,13 @@ class Cluster {
   std::map<Name, const Endpoints*> endpoints;
   std::map<Name, std::vector<const EndpointSlice*>> slices;  // by the service they belong to
   std::vector<const ClusterNode*> nodes;
+  std::map<std::string, const ClusterNode*> nodes_by_name;
+  std::vector<const IpPool*> ip_pools;
+  std::vector<const BlockAffinity*> block_affinities;
 };
+
+// What Calico's objects tell BGP: the pod ranges where sluice.yaml accepts none by name, and the owners of blocks.
+void learn_calico(const Cluster& cluster, config::Bgp& bgp);
 
 // The members behind one port of a service; `notice` says why there are none, or what else to know.
 std::vector<config::Member> members_of(const Cluster& cluster, const std::string& space, const VirtualServerSpec& spec,

@@ -141,6 +141,34 @@ ClusterNode read_node(Fields& top, unsigned& skipped) {
   return out;
 }
 
+// "10.244.0.0/16" of `spec.cidr`; an IPv6 one is counted as skipped.
+std::optional<Ipv4Prefix> read_cidr(Fields& spec, unsigned& skipped) {
+  const auto text = spec.text("cidr", Need::required);
+  if (!text) return std::nullopt;
+  if (Ipv6Prefix::parse(*text)) {
+    ++skipped;
+    return std::nullopt;
+  }
+  const auto cidr = Ipv4Prefix::parse(*text);
+  if (!cidr) spec.breach("cidr", fmt::format("{} is no prefix: write a.b.c.d/16", in_quotes(*text)));
+  return cidr;
+}
+
+IpPool read_ip_pool(Fields& top, unsigned& skipped) {
+  auto spec = top.object("spec", Need::required);
+  return {spec ? read_cidr(*spec, skipped) : std::nullopt};
+}
+
+BlockAffinity read_block_affinity(Fields& top, unsigned& skipped) {
+  auto spec = top.object("spec", Need::required);
+  if (!spec) return {};
+  BlockAffinity out{read_cidr(*spec, skipped), spec->text("node", Need::required).value_or("")};
+  // The custom resource has "true" as text, the API has a boolean; a block that is being given up is nobody's.
+  const Node* deleted = spec->get("deleted", Need::optional);
+  if (deleted != nullptr && deleted->text == "true") out.cidr.reset();
+  return out;
+}
+
 // The minor version in "f5schemadb://bigip-virtual-server_v0.1.7.json".
 std::optional<unsigned> schema_minor(std::string_view text) {
   constexpr std::string_view kHead = "f5schemadb://bigip-virtual-server_v0.1.", kTail = ".json";
@@ -195,7 +223,13 @@ constexpr Kind kKinds[] = {{"ConfigMap", "v1"},
                            {"Service", "v1"},
                            {"Endpoints", "v1"},
                            {"Node", "v1"},
-                           {"EndpointSlice", "discovery.k8s.io/v1"}};
+                           {"EndpointSlice", "discovery.k8s.io/v1"},
+                           {"IPPool", "crd.projectcalico.org/v1"},
+                           {"IPPool", "projectcalico.org/v3"},
+                           {"BlockAffinity", "crd.projectcalico.org/v1"},
+                           {"BlockAffinity", "projectcalico.org/v3"}};
+
+bool is_of_the_cluster(std::string_view kind) { return kind == "Node" || kind == "IPPool" || kind == "BlockAffinity"; }
 
 std::string notice_of_kind(std::string_view kind, std::string_view api_version) {
   if (kind == "Ingress" || kind == "IngressClass")
@@ -220,6 +254,10 @@ void read_by_kind(std::string_view kind, Fields& top, Fields& metadata, ReadObje
     object = read_endpoints(top, skipped);
   } else if (kind == "EndpointSlice") {
     object = read_slice(top, metadata, skipped);
+  } else if (kind == "IPPool") {
+    object = read_ip_pool(top, skipped);
+  } else if (kind == "BlockAffinity") {
+    object = read_block_affinity(top, skipped);
   } else {
     object = read_node(top, skipped);
   }
@@ -241,7 +279,7 @@ ReadObject read_object(std::string_view file, const Node& node, std::string_view
   auto metadata = top.object("metadata", known != std::end(kKinds) ? Need::required : Need::optional);
   if (metadata) {
     out.key.name = metadata->text("name", known != std::end(kKinds) ? Need::required : Need::optional).value_or("");
-    if (*kind != "Node") out.key.space = metadata->text("namespace", Need::optional).value_or("default");
+    if (!is_of_the_cluster(*kind)) out.key.space = metadata->text("namespace", Need::optional).value_or("default");
   }
   out.place += ' ' + out.key.text();
   if (known == std::end(kKinds)) {
@@ -249,7 +287,10 @@ ReadObject read_object(std::string_view file, const Node& node, std::string_view
     out.notice = notice_of_kind(*kind, api_version.value_or(""));
     return out;
   }
-  if (api_version && *api_version != known->api_version)
+  const bool version_known = std::any_of(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) {
+    return k.kind == *kind && k.api_version == api_version;
+  });
+  if (api_version && !version_known)
     top.breach("apiVersion",
                fmt::format("{} is not known for {}: write {}", in_quotes(*api_version), *kind, known->api_version));
   if (!metadata) return out;

@@ -1,6 +1,7 @@
 // The Kubernetes objects that the load balancer looks at, reduced to what it needs of them.
 //
-// Called by: object_store, model. Runs on: control thread. Follows: Kubernetes API core/v1, discovery.k8s.io/v1.
+// Called by: object_store, model. Runs on: control thread. Follows: Kubernetes API core/v1, discovery.k8s.io/v1,
+// Calico crd.projectcalico.org/v1 and projectcalico.org/v3.
 // Tested by: tests/control/k8s/objects_test.cc
 #pragma once
 
@@ -19,7 +20,7 @@ namespace sluice::k8s {
 
 struct ObjectKey {
   std::string kind;
-  std::string space;  // namespace; empty for a Node
+  std::string space;  // namespace; empty for what is the cluster's: Node, IPPool, BlockAffinity
   std::string name;
 
   std::string text() const;  // "ConfigMap default/nginx-vs"
@@ -98,7 +99,17 @@ struct ClusterNode {
   std::vector<Ipv4Address> internal_ips;
 };
 
-using Object = std::variant<VirtualServerSpec, Service, Endpoints, EndpointSlice, ClusterNode>;
+// Calico's: the addresses that pods have, and which node has a block of them.
+struct IpPool {
+  std::optional<Ipv4Prefix> cidr;  // absent: IPv6
+};
+
+struct BlockAffinity {
+  std::optional<Ipv4Prefix> cidr;  // absent: IPv6, or given up
+  std::string node;                // Node's name
+};
+
+using Object = std::variant<VirtualServerSpec, Service, Endpoints, EndpointSlice, ClusterNode, IpPool, BlockAffinity>;
 
 // What became of one object in a file.
 struct ReadObject {

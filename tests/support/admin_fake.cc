@@ -110,8 +110,15 @@ void fill_balancing(FakeBackend& fake) {
   dns.state = {Availability::offline, false, "The children pool member(s) are down"};
   dns.connection_limit = 100;
   fake.virtuals_ = {nginx, dns};
-  fake.virtual_addresses_ = {{"172.16.40.80", "enabled", "selective", nginx.state, true, true, {"default_nginx-vs"}},
-                             {"172.16.99.99", "selective", "never", dns.state, false, false, {"dns"}}};
+  fake.virtual_addresses_ = {{"172.16.40.80",
+                              "enabled",
+                              "selective",
+                              nginx.state,
+                              true,
+                              true,
+                              {"default_nginx-vs"},
+                              "1 of 1 virtual servers can serve"},
+                             {"172.16.99.99", "selective", "never", dns.state, false, false, {"dns"}, "never"}};
   PoolStatus pool;
   pool.name = nginx.pool;
   pool.partition = "k8s";
@@ -276,6 +283,20 @@ FakeBackend::FakeBackend() {
   fill_engine(*this);
 }
 
+Result<std::vector<BgpPathStatus>> FakeBackend::bgp_neighbor_routes(const std::string& neighbor, BgpRoutes which) {
+  if (neighbor != bgp_.neighbors[0].address) return fail("", fmt::format("no BGP neighbor \"{}\"", neighbor));
+  if (which == BgpRoutes::advertised) return std::vector<BgpPathStatus>{};
+  auto paths = bgp_paths_;
+  if (which == BgpRoutes::received) {
+    paths.push_back(paths[0]);
+    paths.back().prefix = "0.0.0.0/0";
+    paths.back().rejected = true;
+    paths.back().valid = paths.back().best = false;
+    paths.back().reason = "rejected: the default route";
+  }
+  return paths;
+}
+
 Result<std::string> FakeBackend::bgp_text(BgpText what, const std::string& argument) {
   if (argument == "192.0.2.0/24") return fail("", "% Network not in table: 192.0.2.0/24");
   return fmt::format("text {} {}\n", static_cast<int>(what), argument);
@@ -319,6 +340,11 @@ Status FakeBackend::modify_member(const std::string& pool, Ipv4Endpoint endpoint
 Status FakeBackend::modify_virtual(const std::string& name, bool enabled) {
   if (name != "dns") return fail("", fmt::format("no virtual server \"{}\"", name));
   asked.push_back(fmt::format("modify virtual {} {}", name, enabled));
+  return {};
+}
+
+Status FakeBackend::drain(const std::optional<Ipv4Address>& address, bool on) {
+  asked.push_back(fmt::format("drain {} {}", address ? address->text() : "*", on ? "on" : "off"));
   return {};
 }
 

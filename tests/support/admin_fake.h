@@ -24,6 +24,7 @@ class FakeBackend : public Backend {
   BgpStatus bgp() override { return bgp_; }
   std::vector<BgpPathStatus> bgp_paths() override { return bgp_paths_; }
   std::vector<BfdStatus> bfd() override { return bfd_; }
+  Result<std::vector<BgpPathStatus>> bgp_neighbor_routes(const std::string& neighbor, BgpRoutes which) override;
   Result<std::string> bgp_text(BgpText what, const std::string& argument) override;
   std::vector<WorkerStatus> workers() override { return workers_; }
   std::vector<PortStatus> ports() override { return ports_; }
@@ -44,6 +45,7 @@ class FakeBackend : public Backend {
     asked.push_back("dump " + path);
     answer(RibDumpReport{3, 250});
   }
+  Status drain(const std::optional<Ipv4Address>& address, bool on) override;
   Status clear_bgp(const std::optional<Ipv4Address>& neighbor, BgpClear how) override;
   Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) override;
   Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) override;

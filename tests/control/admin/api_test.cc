@@ -38,23 +38,25 @@ class ApiTest : public testing::Test {
 };
 
 TEST_F(ApiTest, EveryResourceCanBeRead) {
-  const std::pair<const char*, const char*> all[] = {{"/v1/virtual", "virtuals"},
-                                                     {"/v1/virtual-address", "virtual_addresses"},
-                                                     {"/v1/pool", "pools"},
-                                                     {"/v1/member", "members"},
-                                                     {"/v1/node", "nodes"},
-                                                     {"/v1/monitor", "monitors"},
-                                                     {"/v1/route", "routes"},
-                                                     {"/v1/bgp", "neighbors"},
-                                                     {"/v1/bgp/route", "paths"},
-                                                     {"/v1/arp", "arp"},
-                                                     {"/v1/bgp/neighbor", "neighbors"},
-                                                     {"/v1/flow", "flows"},
-                                                     {"/v1/worker", "workers"},
-                                                     {"/v1/port", "ports"},
-                                                     {"/v1/drop", "reasons"},
-                                                     {"/v1/error", "errors"},
-                                                     {"/v1/tcp", "tcp"}};
+  const std::pair<const char*, const char*> all[] = {
+      {"/v1/virtual", "virtuals"},
+      {"/v1/virtual-address", "virtual_addresses"},
+      {"/v1/pool", "pools"},
+      {"/v1/member", "members"},
+      {"/v1/node", "nodes"},
+      {"/v1/monitor", "monitors"},
+      {"/v1/route", "routes"},
+      {"/v1/bgp", "neighbors"},
+      {"/v1/bgp/route", "paths"},
+      {"/v1/arp", "arp"},
+      {"/v1/bgp/neighbor", "neighbors"},
+      {"/v1/bgp/neighbor/route?address=172.16.40.199&which=received", "paths"},
+      {"/v1/flow", "flows"},
+      {"/v1/worker", "workers"},
+      {"/v1/port", "ports"},
+      {"/v1/drop", "reasons"},
+      {"/v1/error", "errors"},
+      {"/v1/tcp", "tcp"}};
   for (const auto& [target, key] : all) {
     const Json answer = get(target);
     ASSERT_TRUE(answer.contains(key)) << target;
@@ -110,6 +112,40 @@ TEST_F(ApiTest, HttpOfAVirtualServer) {
   EXPECT_EQ(get("/v1/access-log")["lost"], 2);
 }
 
+TEST_F(ApiTest, BgpTableFilters) {
+  BgpPathStatus path = backend_.bgp_paths_[0];
+  path.from = "172.16.40.198";
+  path.as_path = "64513 {64514,64515}";
+  path.communities = {"64512:100", "no-export"};
+  path.best = false;
+  backend_.bgp_paths_.push_back(path);
+  const auto count = [&](const std::string& query) { return get("/v1/bgp/route?" + query)["paths"].size(); };
+  EXPECT_EQ(count("best=1"), 1u);
+  EXPECT_EQ(count("community=no-export"), 1u);
+  EXPECT_EQ(count("community=64512:1"), 0u);
+  EXPECT_EQ(count("from=172.16.40.198"), 1u);
+  EXPECT_EQ(count("as=64515"), 1u);
+  EXPECT_EQ(count("as=6451"), 0u) << "a part of a number is another number";
+  EXPECT_EQ(count("prefix=10.244.0.0/16&as=64513"), 1u);
+  refused(400, "GET", "/v1/bgp/route?as=x", "", "no AS number");
+  refused(400, "GET", "/v1/bgp/route?best=maybe", "", "write 1");
+  refused(400, "GET", "/v1/bgp/route?colour=red", "", "unknown parameter");
+}
+
+TEST_F(ApiTest, RoutesOfANeighbor) {
+  const std::string neighbor = "/v1/bgp/neighbor/route?address=172.16.40.199&which=";
+  const Json received = get(neighbor + "received");
+  EXPECT_EQ(received["paths"].size(), 2u);
+  EXPECT_EQ(received["paths"][1]["rejected"], true);
+  EXPECT_EQ(received["paths"][1]["reason"], "rejected: the default route");
+  EXPECT_EQ(get(neighbor + "accepted")["paths"].size(), 1u);
+  EXPECT_EQ(get(neighbor + "advertised")["paths"].size(), 0u);
+  refused(400, "GET", neighbor + "some", "", "none of received, advertised, accepted");
+  refused(404, "GET", "/v1/bgp/neighbor/route?address=1.2.3.4&which=received", "", "no BGP neighbor");
+  backend_.bgp_.configured = false;
+  refused(404, "GET", neighbor + "received", "", "BGP is not configured");
+}
+
 TEST_F(ApiTest, BgpAsText) {
   EXPECT_EQ(get("/v1/bgp?text=1")["text"], "text 1 \n");
   EXPECT_EQ(get("/v1/bgp/route?text=1&prefix=10.0.0.0/8")["text"], "text 0 10.0.0.0/8\n");
@@ -125,13 +161,16 @@ TEST_F(ApiTest, VerbsReachTheDaemon) {
   EXPECT_EQ(ask("PATCH", "/v1/virtual", R"({"name":"dns","state":"disabled"})")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/bgp/clear", R"({"neighbor":"*","how":"soft-in"})")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/bgp/clear", R"({"neighbor":"172.16.40.199","how":"hard"})")->status, 200u);
+  EXPECT_EQ(ask("POST", "/v1/bgp/drain", R"({"address":"*","state":"on"})")->status, 200u);
+  EXPECT_EQ(ask("POST", "/v1/bgp/drain", R"({"address":"172.16.40.81","state":"off"})")->status, 200u);
   EXPECT_EQ(ask("DELETE", "/v1/flow?client=10.0.0.9")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/apply", "")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/apply", R"({"name":"n","text":"t","check":true})")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/shutdown")->status, 200u);
-  EXPECT_EQ(backend_.asked, (std::vector<std::string>{"modify member web 10.0.0.1:80 2", "modify virtual dns false",
-                                                      "clear * 1", "clear 172.16.40.199 0", "delete flows",
-                                                      "apply - real", "apply n check", "shutdown"}));
+  EXPECT_EQ(backend_.asked,
+            (std::vector<std::string>{"modify member web 10.0.0.1:80 2", "modify virtual dns false", "clear * 1",
+                                      "clear 172.16.40.199 0", "drain * on", "drain 172.16.40.81 off", "delete flows",
+                                      "apply - real", "apply n check", "shutdown"}));
   EXPECT_EQ(backend_.last_filter.client->text(), "10.0.0.9");
 }
 
@@ -170,6 +209,8 @@ TEST_F(ApiTest, WrongRequestsAreNamed) {
   refused(400, "POST", "/v1/apply", R"({"text":7})", "must be a string");
   refused(400, "POST", "/v1/apply", R"({"file":"x"})", "unknown field");
   refused(400, "POST", "/v1/bgp/clear", R"({"neighbor":"x","how":"hard"})", "no address and not *");
+  refused(400, "POST", "/v1/bgp/drain", R"({"address":"x","state":"on"})", "no address and not *");
+  refused(400, "POST", "/v1/bgp/drain", R"({"address":"*","state":"perhaps"})", "neither on nor off");
   refused(400, "POST", "/v1/bgp/clear", R"({"neighbor":"*","how":"gently"})", "gently");
   refused(400, "POST", "/v1/ping", R"({"address":"x"})", "no IPv4 address");
   refused(409, "POST", "/v1/ping", R"({"address":"224.0.0.1"})", "not to a group");

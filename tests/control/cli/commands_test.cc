@@ -41,7 +41,15 @@ TEST(Commands, ShowBecomesGet) {
       {"show ip route 10.0.0.0/8", "/v1/route?prefix=10.0.0.0%2F8"},
       {"show ip bgp", "/v1/bgp/route?text=1"},
       {"show ip bgp 10.0.0.0/8", "/v1/bgp/route?prefix=10.0.0.0%2F8&text=1"},
+      {"show ip bgp 10.0.0.0/8 longer-prefixes", "/v1/bgp/route?prefix=10.0.0.0%2F8"},
+      {"show ip bgp community 64512:100 best", "/v1/bgp/route?community=64512%3A100&best=1"},
+      {"show ip bgp 10.0.0.0/8 as 64513 from 172.16.40.199",
+       "/v1/bgp/route?prefix=10.0.0.0%2F8&as=64513&from=172.16.40.199"},
       {"show ip bgp summary", "/v1/bgp?text=1"},
+      {"show ip bgp neighbors 172.16.40.199 received-routes",
+       "/v1/bgp/neighbor/route?address=172.16.40.199&which=received"},
+      {"show ip bgp nei 172.16.40.199 adv", "/v1/bgp/neighbor/route?address=172.16.40.199&which=advertised"},
+      {"show ip bgp neighbors 172.16.40.199 routes", "/v1/bgp/neighbor/route?address=172.16.40.199&which=accepted"},
       {"show ip bgp neighbors", "/v1/bgp/neighbor?text=1"},
       {"show ip bgp neighbors 172.16.40.199", "/v1/bgp/neighbor?address=172.16.40.199&text=1"},
       {"show ip bgp summary --json", "/v1/bgp"},
@@ -78,6 +86,8 @@ TEST(Commands, VerbsBecomeRequests) {
       {"clear ip bgp *", "POST", "/v1/bgp/clear", R"({"neighbor":"*","how":"hard"})"},
       {"clear ip bgp 10.0.0.1 soft", "POST", "/v1/bgp/clear", R"({"neighbor":"10.0.0.1","how":"soft"})"},
       {"clear ip bgp * soft out", "POST", "/v1/bgp/clear", R"({"neighbor":"*","how":"soft-out"})"},
+      {"drain *", "POST", "/v1/bgp/drain", R"({"address":"*","state":"on"})"},
+      {"drain 172.16.40.81 off", "POST", "/v1/bgp/drain", R"({"address":"172.16.40.81","state":"off"})"},
       {"delete flows all", "DELETE", "/v1/flow", ""},
       {"delete flows member 10.0.0.1", "DELETE", "/v1/flow?member=10.0.0.1", ""},
       {"apply", "POST", "/v1/apply", R"({"check":false})"},
@@ -142,6 +152,12 @@ TEST(Commands, WrongUsageIsExplained) {
   bad("clear ip bgp", "required");
   bad("clear ip bgp banana", "no address and not *");
   bad("clear ip bgp * hard", "none of: soft");
+  bad("drain", "required");
+  bad("drain web", "no address and not *");
+  bad("drain * perhaps", "neither on nor off");
+  bad("show ip bgp 10.0.0.0/8 colour", "none of longer-prefixes");
+  bad("show ip bgp community", "needs a value");
+  bad("show ip bgp neighbors 10.0.0.1 nonsense", "none of received-routes");
   bad("delete flows", "say which flows");
   bad("show flows port", "needs a value");
   bad("show flows colour red", "unknown parameter");

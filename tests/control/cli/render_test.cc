@@ -34,6 +34,7 @@ const Case kCases[] = {
     {"monitor", "/v1/monitor", render_monitors, {}},
     {"monitor_brief", "/v1/monitor", render_monitors, {.brief = true}},
     {"ip_route", "/v1/route", render_routes, {}},
+    {"bgp_table", "/v1/bgp/neighbor/route?address=172.16.40.199&which=received", render_bgp_table, {}},
     {"arp", "/v1/arp", render_arp, {}},
     {"workers", "/v1/worker", render_workers, {}},
     {"ports", "/v1/port", render_ports, {}},

@@ -127,7 +127,7 @@ TEST_P(BgpMistakes, SaysExactly) {
 
 const Case kCases[] = {
     {"neighbors: [{address: 10.0.0.3, peer-group: nodse}], peer-groups: {nodes: {remote-as: 1}}",
-     "s:3:33 bgp.neighbors[0].remote-as: is missing: write it here or in the peer group\n"
+     "s:3:32 bgp.neighbors[0].remote-as: is missing: write it here or in the peer group\n"
      "s:3:64 bgp.neighbors[0].peer-group: no peer group \"nodse\": did you mean \"nodes\"?\n"},
     {"peer-groups: {g: {import: [any, prefix 10.0.0.0/8 ge 4 accept]}}",
      "s:3:47 bgp.peer-groups.g.import[0]: ends where accept, reject or next should follow\n"
@@ -141,9 +141,9 @@ const Case kCases[] = {
      "s:3:69 bgp.prefix-lists.b.prefixes[1]: \"33\": expected a length of 8 to 32 behind le\n"},
     {"listen-ranges: [{prefix: default, remote-as: 1}, {prefix: 10.0.0.0/24, remote-as: 1, passive: false}, "
      "{prefix: 10.0.0.0/24, remote-as: 1}]",
-     "s:3:37 bgp.listen-ranges[0].prefix: would let everybody in: write the subnet that the nodes are on\n"
-     "s:3:105 bgp.listen-ranges[1].passive: cannot be false: who is not known by name must connect first\n"
-     "s:3:122 bgp.listen-ranges[2].prefix: 10.0.0.0/24 is a listen range twice\n"},
+     "s:3:45 bgp.listen-ranges[0].prefix: would let everybody in: write the subnet that the nodes are on\n"
+     "s:3:114 bgp.listen-ranges[1].passive: cannot be false: who is not known by name must connect first\n"
+     "s:3:131 bgp.listen-ranges[2].prefix: 10.0.0.0/24 is a listen range twice\n"},
     {"neighbors: [{address: 10.0.0.3, remote-as: 1, role: customer, ttl-security: 1, multihop: 2}]",
      "s:3:72 bgp.neighbors[0].role: customer is for external neighbors: this one is in our AS (RFC 9234)\n"
      "s:3:96 bgp.neighbors[0].ttl-security: contradicts multihop: with TTL security every segment leaves with 255\n"},

@@ -49,11 +49,11 @@ bgp:
   router-id: 172.16.40.202
   neighbors:
     - address: 172.16.40.199
-      remote-as: 64512
       description: k8s-master
-    - address: 172.16.40.198
       remote-as: 64512
+    - address: 172.16.40.198
       description: k8s-node1
+      remote-as: 64512
 monitors:
   cka:
     interval: 15s

@@ -12,8 +12,8 @@ namespace {
 template <typename E>
 void expect_both_ways() {
   for (const auto& word : words<E>()) {
-    EXPECT_EQ(name_of(word.value), word.name);
     EXPECT_EQ(value_of<E>(word.name), word.value);
+    EXPECT_EQ(value_of<E>(name_of(word.value)), word.value);
   }
   EXPECT_FALSE(value_of<E>(""));
   EXPECT_FALSE(value_of<E>("nonsense"));
@@ -29,6 +29,10 @@ TEST(Words, BothWays) {
   expect_both_ways<PersistKind>();
   expect_both_ways<IcmpEcho>();
   expect_both_ways<RouteAdvertisement>();
+  EXPECT_EQ(name_of(*value_of<RouteAdvertisement>("enabled")), "selective") << "BIG-IP's other name for it";
+  EXPECT_EQ(name_of(*value_of<RouteAdvertisement>("disabled")), "never");
+  expect_both_ways<AddPath>();
+  expect_both_ways<BgpRole>();
   expect_both_ways<MonitorType>();
   expect_both_ways<PoolMemberType>();
   EXPECT_EQ(names<Mode>(), "tcp, udp or http");

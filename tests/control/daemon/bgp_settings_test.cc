@@ -35,6 +35,7 @@ bgp:
   EXPECT_EQ(settings.listen_port, 1790);
   EXPECT_EQ(settings.multipath_max, 4u);
   ASSERT_EQ(settings.accept.size(), 1u);
+  EXPECT_TRUE(settings.refuse.empty()) << "who says what is accepted gets that";
   EXPECT_EQ(settings.self_ips.size(), 2u);
   ASSERT_EQ(settings.neighbors.size(), 3u);
   const auto& first = settings.neighbors[0].session;
@@ -49,6 +50,14 @@ bgp:
   expected.local_address = settings.neighbors[1].session.local_address;
   EXPECT_EQ(settings.neighbors[1].session, expected) << "what is not said is the speaker's default";
   EXPECT_EQ(bgp::Speaker::check(settings), Errors{});
+}
+
+TEST(MakeSettings, WithoutAcceptOurSubnetsAreRefused) {
+  const auto settings =
+      make_settings(parsed("ports: {p: {device: net_null0}}\nself-ips: [{address: 10.9.0.2/24, port: "
+                           "p}]\nbgp: {local-as: 1}\n"));
+  EXPECT_TRUE(settings.accept.empty());
+  EXPECT_EQ(settings.refuse, std::vector{*routing::IpPrefix::parse("10.9.0.0/24")});
 }
 
 TEST(MakeSettings, EveryKeyArrives) {

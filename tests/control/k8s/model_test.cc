@@ -361,5 +361,60 @@ TEST(Model, TheSameObjectInTwoFiles) {
   EXPECT_EQ(out.config.virtual_servers.size(), 1u);
 }
 
+// Calico's IPPools are the pod ranges, its BlockAffinities say which node has a block.
+TEST(Model, CalicoTellsBgpWhatBelongs) {
+  constexpr std::string_view kCalico = R"(
+apiVersion: crd.projectcalico.org/v1
+kind: IPPool
+metadata: {name: default-ipv4-ippool}
+spec: {cidr: 10.244.0.0/16, blockSize: 26}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: default-ipv6-ippool}
+spec: {cidr: "fd00::/48"}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+status: {addresses: [{type: InternalIP, address: 172.16.40.198}]}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: BlockAffinity
+metadata: {name: node1-10-244-1-0-26}
+spec: {cidr: 10.244.1.0/26, node: node1, state: confirmed, deleted: "false"}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: BlockAffinity
+metadata: {name: node1-10-244-2-0-26}
+spec: {cidr: 10.244.2.0/26, node: node1, state: pendingDeletion, deleted: "true"}
+---
+apiVersion: crd.projectcalico.org/v1
+kind: BlockAffinity
+metadata: {name: node9-10-244-9-0-26}
+spec: {cidr: 10.244.9.0/26, node: node9}
+)";
+  ObjectStore store;
+  EXPECT_EQ(text_of(store.apply("calico.yaml", kCalico)), "");
+  const auto learned = store.to_model(base("bgp: {local-as: 64512}")).config.bgp;
+  EXPECT_EQ(learned.accept, std::vector{*Ipv4Prefix::parse("10.244.0.0/16")});
+  ASSERT_EQ(learned.block_owners.size(), 1u) << "given up, or of an unknown node: nobody's";
+  EXPECT_EQ(learned.block_owners[0],
+            (config::BgpBlockOwner{*Ipv4Prefix::parse("10.244.1.0/26"), *Ipv4Address::parse("172.16.40.198")}));
+  const auto said =
+      store
+          .to_model(base("bgp: {local-as: 64512, accept: 10.9.0.0/16, block-owners: [{prefix: 10.244.1.0/26, "
+                         "node: 172.16.40.199}]}"))
+          .config.bgp;
+  EXPECT_EQ(said.accept, std::vector{*Ipv4Prefix::parse("10.9.0.0/16")}) << "sluice.yaml wins";
+  ASSERT_EQ(said.block_owners.size(), 1u);
+  EXPECT_EQ(said.block_owners[0].node.text(), "172.16.40.199");
+  EXPECT_TRUE(store.to_model(base("")).config.bgp.accept.empty()) << "no BGP, nothing to learn";
+  EXPECT_EQ(text_of(store.apply("bad.yaml",
+                                "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: "
+                                "bad}\nspec: {cidr: 10.244.0.1/16}\n")),
+            "bad.yaml:4:14 IPPool bad spec.cidr: \"10.244.0.1/16\" is no prefix: write a.b.c.d/16\n");
+}
+
 }  // namespace
 }  // namespace sluice::k8s

@@ -184,11 +184,11 @@ const Speaker::Impl::Encoded& Speaker::Impl::encode(std::size_t group, std::uint
 // True: it has all.
 bool Speaker::Impl::flush_peer(Instant now, Peer& peer, Outputs& out) {
   auto& conn = peer.conns[0];
-  if (peer.syncing && peer.refresh_answer && !peer.refresh_begun) {
+  if (peer.syncing && !peer.refresh_begun && peer.refresh_answer != decltype(peer.refresh_answer){}) {
     if (conn.pending > kOutputHigh) return false;
     peer.refresh_begun = true;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
-      if (!conn.negotiated.family[index_of(family)]) continue;
+      if (!peer.refresh_answer[index_of(family)]) continue;  // only what was asked for
       send(now, peer, conn, std::make_shared<const Bytes>(encode_route_refresh(family, RefreshKind::begin)), out);
     }
   }
@@ -205,23 +205,20 @@ bool Speaker::Impl::flush_peer(Instant now, Peer& peer, Outputs& out) {
   for (const auto family : {Family::ipv4, Family::ipv6}) {
     if (!conn.negotiated.family[index_of(family)]) continue;
     Bytes bytes;
-    if (peer.refresh_answer) bytes = encode_route_refresh(family, RefreshKind::end);
+    if (peer.refresh_answer[index_of(family)]) bytes = encode_route_refresh(family, RefreshKind::end);
     // RFC 4724 2: always, also with nothing to announce: Calico's nodes wait for it (README.md, fact 3).
     if (!peer.end_of_rib_sent) encode_end_of_rib(bytes, family);
     if (!bytes.empty()) send(now, peer, conn, std::make_shared<const Bytes>(std::move(bytes)), out);
   }
   peer.end_of_rib_sent = true;
-  peer.refresh_answer = false;
-  if (!std::exchange(peer.refresh_again, false)) return true;
-  peer.refresh_answer = true;
+  peer.refresh_answer = std::exchange(peer.refresh_again, {});
+  if (peer.refresh_answer == decltype(peer.refresh_answer){}) return true;
   start_sync(peer);
   return false;
 }
 
 void Speaker::Impl::flush(Instant now, Outputs& out) {
-  if (behind.empty()) return;
-  // RFC 4724 4.1: a restarting speaker announces after it has decided; our announcements do not depend on what we
-  // learn, so they go at once.
+  if (behind.empty() || deferring) return;  // RFC 4724 4.1: announcements and End-of-RIB wait, see update_deferral
   std::erase_if(behind, [&](const IpAddress& address) {
     auto* peer = find(address);
     if (peer == nullptr || !peer->established()) return true;

@@ -67,9 +67,10 @@ struct Peer {
   std::uint64_t sent_version = 0;  // of our announcements
   std::uint64_t sync_target = 0;   // the table is being sent whole until here
   bool syncing = false, behind = false;
-  bool refresh_answer = false;  // the sync answers a ROUTE-REFRESH: BoRR before it, EoRR behind it (RFC 7313)
-  bool refresh_begun = false;   // BoRR has been sent
-  bool refresh_again = false;   // asked for before our End-of-RIB: answered behind it
+  // The sync answers ROUTE-REFRESH of these families: BoRR before it, EoRR behind it (RFC 7313).
+  std::array<bool, kFamilyCount> refresh_answer{};
+  bool refresh_begun = false;                      // BoRR has been sent
+  std::array<bool, kFamilyCount> refresh_again{};  // asked for before our End-of-RIB: answered behind it
   bool prefix_warning_given = false;
   std::uint32_t announced = 0;
   std::array<bool, kFamilyCount> end_of_rib_received{}, refresh_running{};

@@ -343,10 +343,10 @@ void Speaker::Impl::refresh_message(Instant now, Peer& peer, Connection& conn, c
   switch (refresh.kind) {
     case static_cast<std::uint8_t>(RefreshKind::request):
       if (conn.negotiated.enhanced_refresh && !peer.end_of_rib_sent) {
-        peer.refresh_again = true;  // RFC 7313 4: no BoRR before our End-of-RIB
+        peer.refresh_again[index_of(family)] = true;  // RFC 7313 4: no BoRR before our End-of-RIB
         return;
       }
-      peer.refresh_answer = conn.negotiated.enhanced_refresh;
+      peer.refresh_answer[index_of(family)] = conn.negotiated.enhanced_refresh;
       start_sync(peer);
       return;
     case static_cast<std::uint8_t>(RefreshKind::begin):

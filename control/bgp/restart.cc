@@ -100,11 +100,13 @@ void Speaker::Impl::check_forwarding_preserved(Instant now, Peer& peer, Outputs&
   if (peer.restarting) log(out, peer, false, "is back; its routes stay until its End-of-RIB");
 }
 
-// RFC 4724 4.1: we restart: decide when every neighbour that is up has sent End-of-RIB, or time is up.
+// RFC 4724 4.1: we restart: decide and announce when every neighbour has sent End-of-RIB, or time is up. Until our
+// End-of-RIB the neighbours keep what we announced before: nothing is lost by waiting.
 void Speaker::Impl::update_deferral(Instant now, Outputs& out) {
   if (!deferring) return;
   bool all = now < defer_deadline;
   if (all) {
+    if (held) return;
     for (const auto& [address, peer] : by_address) {
       if (!peer->enabled) continue;
       if (!peer->established()) return;
@@ -116,7 +118,7 @@ void Speaker::Impl::update_deferral(Instant now, Outputs& out) {
       }
     }
   }
-  deferring = false;
+  deferring = held = false;
   defer_deadline = kInstantMax;
   rib.hold_decisions(false);
   out.actions.push_back(output::Log{false,

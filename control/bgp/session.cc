@@ -271,7 +271,7 @@ void Speaker::Impl::session_up(Instant now, Peer& peer, Outputs& out) {
   peer.end_of_rib_received = {};
   peer.refresh_running = {};
   peer.refresh_deadline = kInstantMax;
-  peer.refresh_answer = peer.refresh_again = false;
+  peer.refresh_answer = peer.refresh_again = {};
   peer.end_of_rib_sent = false;
   peer.sent_version = 0;
   peer.prefix_warning_given = false;

@@ -100,6 +100,8 @@ struct SpeakerSettings {
   Duration stale_time_max = 600s;         // upper bound of what a neighbour may ask us to keep
   bool restarting = false;                // we come back from a restart: set the R bit, keep forwarding (RFC 4724 4.1)
   Duration restart_defer_max = 120s;      // wait at most this long for End-of-RIB before deciding then
+  bool forwarding_preserved = true;       // routes of before are still in use: decide nothing until then
+  bool hold_announcements = false;        // nor announce until Speaker::ready says that what we announce is known
   unsigned multipath_max = 8;             // 1: off
   bool multipath_relax = true;            // AS_PATHs need equal length only
   bool always_compare_med = false;

@@ -82,7 +82,8 @@ void Speaker::Impl::configure(Instant now, const SpeakerSettings& next, Outputs&
     if (settings.restarting) {
       deferring = true;
       defer_deadline = now + settings.restart_defer_max;
-      rib.hold_decisions(true);
+      held = settings.hold_announcements;
+      rib.hold_decisions(settings.forwarding_preserved);
     }
   }
   configured = true;
@@ -473,6 +474,7 @@ Instant Speaker::deadline() const {
 
 bool Speaker::has_work() const {
   if (impl_->rib.has_work()) return true;
+  if (impl_->deferring) return false;
   return std::any_of(impl_->behind.begin(), impl_->behind.end(), [this](const IpAddress& address) {
     const auto* peer = impl_->find(address);
     return peer != nullptr && peer->established() && peer->conns[0].pending <= kOutputHigh;
@@ -490,6 +492,14 @@ void Speaker::withdraw(Instant now, const routing::IpPrefix& prefix, Outputs& ou
   impl_->change(prefix, {}, true);
 }
 
+void Speaker::ready(Instant now, Outputs& out) {
+  impl_->held = false;
+  impl_->update_deferral(now, out);
+  impl_->finish_step(now, out);
+}
+
+bool Speaker::restarting() const { return impl_->deferring; }
+
 void Speaker::shutdown(Instant now, std::string_view reason, Outputs& out) {
   auto& impl = *impl_;
   const Recorded recorded(impl.next_hops.recorder, out, [&](Recorder& r) { r.shutdown(now, reason); });
@@ -499,6 +509,7 @@ void Speaker::shutdown(Instant now, std::string_view reason, Outputs& out) {
     if (!origination.withdrawn) all.push_back(prefix);
   }
   for (const auto& prefix : all) impl.change(prefix, {}, true);
+  impl.deferring = false;
   impl.flush(now, out);
   impl.shut_down = true;
   for (const auto& [address, peer] : impl.by_address) impl.stop(now, *peer, cease::kShutdown, reason, out);

@@ -68,6 +68,11 @@ class Speaker {
   void announce(Instant now, const routing::IpPrefix& prefix, const AnnounceAttributes& attributes, Outputs& out);
   void withdraw(Instant now, const routing::IpPrefix& prefix, Outputs& out);
 
+  // Restarting: all that shall be announced has been said, see SpeakerSettings::hold_announcements.
+  void ready(Instant now, Outputs& out);
+  // Not all neighbours have sent their routes since our restart, or we have not announced ours (RFC 4724 4.1).
+  bool restarting() const;
+
   // Withdraws everything, then Cease 6/2 with `reason` (RFC 9003) to all. Nothing starts again.
   void shutdown(Instant now, std::string_view reason, Outputs& out);
   // `clear ip bgp`: Cease 6/4, then start again. False: no such neighbour.

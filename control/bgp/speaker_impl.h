@@ -222,7 +222,8 @@ struct Speaker::Impl {
   std::vector<Observer*> observers;
 
   std::size_t aside_count = 0;  // of all neighbours
-  bool deferring = false;       // restarting speaker: nothing is decided until the neighbours have sent all
+  bool deferring = false;  // restarting speaker: nothing is decided or announced until the neighbours have sent all
+  bool held = false;       // … and what we announce is known
   Instant defer_deadline = kInstantMax;
 };
 

@@ -468,12 +468,20 @@ BgpTransport::BgpTransport(boost::asio::io_context& context, bgp::Speaker& speak
                            Hooks hooks)
     : impl_(std::make_unique<Impl>(context, speaker, routes, std::move(hooks))) {}
 
-BgpTransport::~BgpTransport() {
+BgpTransport::~BgpTransport() { abandon(); }
+
+void BgpTransport::ready() {
+  impl_->turn([&](Instant now, bgp::Outputs& out) { impl_->speaker.ready(now, out); });
+}
+
+void BgpTransport::abandon() {
   for (const auto& [id, conn] : impl_->conns) impl_->shut(conn);
+  impl_->conns.clear();
   for (const auto& [address, listener] : impl_->listeners) {
     boost::system::error_code ignored;
     listener->acceptor.close(ignored);
   }
+  impl_->listeners.clear();
 }
 
 Errors BgpTransport::configure(const bgp::SpeakerSettings& settings) {

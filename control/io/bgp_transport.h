@@ -53,6 +53,10 @@ class BgpTransport {
   bool clear(const IpAddress& peer);
   bool refresh(const IpAddress& peer);
   bool resend(const IpAddress& peer);
+  // The same for Speaker::ready.
+  void ready();
+  // Closes every connection without a word: the neighbours keep our routes, for whoever comes after us (RFC 4724).
+  void abandon();
   // Cease to all; `done` runs when the last byte has gone, at most 2 s later.
   void shutdown(std::string_view reason, std::function<void()> done);
 

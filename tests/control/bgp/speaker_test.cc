@@ -312,6 +312,22 @@ TEST_F(SpeakerTest, RefreshRequestIsAnsweredBetweenMarkers) {  // RFC 7313
   EXPECT_EQ(messages[2], encode_route_refresh(Family::ipv4, RefreshKind::end));
 }
 
+TEST_F(SpeakerTest, RefreshIsAnsweredForTheFamilyThatWasAskedFor) {  // RFC 7313 4; FRR complains of any other EoRR
+  for (auto& n : bench.settings.neighbors) n.session.ipv6_unicast = true;
+  bench.reconfigure();
+  auto open = calico_open(kMaster);
+  open.capabilities.multiprotocol = {true, true};
+  const auto conn = bench.accept_from(kMaster, open);
+  bench.take(conn);
+  for (const auto family : {Family::ipv6, Family::ipv4}) {
+    bench.receive(conn, encode_route_refresh(family));
+    const auto messages = bench.take(conn);
+    ASSERT_EQ(messages.size(), 2u);
+    EXPECT_EQ(messages[0], encode_route_refresh(family, RefreshKind::begin));
+    EXPECT_EQ(messages[1], encode_route_refresh(family, RefreshKind::end));
+  }
+}
+
 TEST_F(SpeakerTest, EnhancedRefreshSweepsWhatWasNotSentAgain) {
   const auto conn = bench.accept_from(kMaster, calico_open(kMaster));
   bench.receive(conn, block_update(kMaster, kBlock));
@@ -695,6 +711,32 @@ TEST_F(ActiveSpeaker, RestartingSpeakerDefersAndSaysSo) {  // RFC 4724 4.1
   const auto other = b.accept_from(kNode1, calico_open(kNode1, false));
   b.receive(other, end_of_rib());
   EXPECT_EQ(b.routes.size(), 1u);
+}
+
+TEST_F(ActiveSpeaker, RestartingSpeakerAnnouncesWhenAllIsKnown) {  // RFC 4724 4.1: our End-of-RIB comes last
+  auto s = reference_settings();
+  s.restarting = s.hold_announcements = true;
+  s.forwarding_preserved = false;
+  Bench b(s);
+  const auto updates = [&b](ConnId conn) {
+    auto messages = b.take(conn);
+    return std::count_if(messages.begin(), messages.end(), [](const Bytes& m) { return m[18] == 2; });
+  };
+  const auto conn = b.accept_from(kMaster, calico_open(kMaster, false));
+  b.receive(conn, block_update(kMaster, kBlock));
+  EXPECT_EQ(b.routes.size(), 1u);  // nothing of before is in use: a route is worth having at once
+  b.receive(conn, end_of_rib());
+  const auto other = b.accept_from(kNode1, calico_open(kNode1, false));
+  b.receive(other, end_of_rib());
+  EXPECT_EQ(updates(conn) + updates(other), 0);
+  EXPECT_TRUE(b.speaker.restarting());
+  EXPECT_FALSE(b.speaker.has_work());
+  b.run([&](Outputs& out) { b.speaker.announce(b.now, prefix("172.16.40.80/32"), {}, out); });
+  EXPECT_EQ(updates(conn) + updates(other), 0);
+  b.run([&](Outputs& out) { b.speaker.ready(b.now, out); });
+  EXPECT_FALSE(b.speaker.restarting());
+  EXPECT_EQ(updates(conn), 2);  // the address and End-of-RIB
+  EXPECT_EQ(updates(other), 2);
 }
 
 TEST_F(ActiveSpeaker, RestartingSpeakerWaitsNotForEver) {

@@ -9,6 +9,8 @@
 namespace sluice::daemon {
 namespace {
 
+constexpr Duration kRestartDeferMax = 30s;  // a node that is away now shall not hold up the others for long
+
 std::string router_id_text(std::uint32_t id) { return Ipv4Address{id}.text(); }
 
 std::string_view origin_text(char origin) { return origin == 'i' ? "igp" : origin == 'e' ? "egp" : "incomplete"; }
@@ -150,7 +152,35 @@ Errors BgpControl::configure(const config::Config& config) {
   if (config.bgp.local_as == 0 && !configured_) return {};
   configured_ = config.bgp.local_as != 0;
   if (before_configure_) before_configure_(config);
-  return transport_.configure(make_settings(config));
+  bgp::SpeakerSettings settings = make_settings(config);
+  settings.restarting = settings.hold_announcements = restarted_;
+  settings.forwarding_preserved = planned_;
+  settings.restart_defer_max = kRestartDeferMax;
+  return transport_.configure(settings);
+}
+
+void BgpControl::come_back(std::vector<SavedRoute> kept, bool planned) {
+  restarted_ = true;
+  planned_ = planned;
+  kept_ = std::move(kept);
+  for (const SavedRoute& route : kept_)
+    routes_.table().set_bgp(route.prefix, route.gateways, route.external, io::now());
+}
+
+void BgpControl::ready() { transport_.ready(); }
+
+void BgpControl::check_kept() {
+  if (kept_.empty() || speaker_.restarting()) return;
+  const Instant now = io::now();
+  std::size_t gone = 0;
+  for (const SavedRoute& route : kept_) {
+    if (!speaker_.paths(now, routing::IpPrefix(route.prefix)).empty()) continue;
+    routes_.table().set_bgp(route.prefix, {}, route.external, now);
+    ++gone;
+  }
+  spdlog::info("BGP: of {} routes of before the restart {} are gone", kept_.size(), gone);
+  kept_.clear();
+  routes_.push();
 }
 
 void BgpControl::follow(const config::Config& config, const lb::Snapshot& snapshot) {

@@ -11,6 +11,7 @@
 #include "control/bgp/speaker.h"
 #include "control/config/model.h"
 #include "control/daemon/bgp_settings.h"
+#include "control/daemon/restart_state.h"
 #include "control/daemon/route_health.h"
 #include "control/daemon/routes.h"
 #include "control/io/bgp_transport.h"
@@ -22,6 +23,16 @@ class BgpControl {
  public:
   BgpControl(io::Loop& loop, Routes& routes);
   ~BgpControl();
+
+  // Before the first configure(): we come back, and neighbors still have our routes. `kept`: routes of before, in use
+  // until the neighbors have sent theirs; `planned`: nothing of the forwarding was lost.
+  void come_back(std::vector<SavedRoute> kept, bool planned);
+  // What we announce is known; until then neighbors keep what they have (RFC 4724 4.1).
+  void ready();
+  // Takes back kept routes that no neighbor has sent again, once all have sent; now and then.
+  void check_kept();
+  // Ends all sessions without a word, for the process after us.
+  void abandon() { transport_.abandon(); }
 
   bool configured() const { return configured_; }
   // What cannot be carried out (an address that cannot be bound) comes back; the rest works.
@@ -64,6 +75,8 @@ class BgpControl {
   RouteHealth::Announcements announced_;
   std::function<void(const config::Config&)> before_configure_;
   bool configured_ = false, ended_ = false;
+  std::vector<SavedRoute> kept_;
+  bool restarted_ = false, planned_ = false;
 };
 
 }  // namespace sluice::daemon

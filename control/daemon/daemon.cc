@@ -1,6 +1,11 @@
 // sluiced as a whole; see daemon.h.
 //
 // Start: configuration -> DPDK, ports, workers -> self IPs, routes, monitors, snapshot -> BGP -> admin socket.
+//
+// Restart (USR2): sessions are closed without a word -> workers stop, flows are saved -> sluiced executes itself anew
+// and goes on with flows, routes and verdicts; nodes keep sending, and keep our addresses until we have announced them
+// again.
+//
 // End (TERM, INT, `sluicectl shutdown`): withdraw routes, Cease -> a moment for flows to end -> stop probes -> stop
 // workers -> host port and admin socket go.
 #include "control/daemon/daemon.h"
@@ -13,6 +18,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <iostream>
+#include <thread>
 
 #include "control/admin/api.h"
 #include "control/daemon/access_log.h"
@@ -21,9 +27,11 @@
 #include "control/daemon/bgp_export.h"
 #include "control/daemon/log.h"
 #include "control/daemon/neighbors.h"
+#include "control/daemon/restart_state.h"
 #include "control/io/file_watch.h"
 #include "control/io/http_server.h"
 #include "control/io/manifest_reader.h"
+#include "dataplane/port/device.h"
 #include "dataplane/port/eal.h"
 #include "lb/l7/proxy.h"
 
@@ -33,10 +41,54 @@ namespace {
 constexpr Duration kDrainTime = 200ms;  // after the routes are withdrawn: what is on its way still arrives
 constexpr std::size_t kManifestBytesAtOnce = 64 * 1024;  // 50 ms
 constexpr Duration kEndTimeMax = 5s;                     // whatever hangs, the end comes
+constexpr Duration kRestartDelay = 50ms;                 // for the FINs of closed sessions to leave
+constexpr Duration kVerdictsMax = 15s;  // after a crash: announce then, whatever monitors have yet to say
+
+class SaveFlows : public worker::Task {
+ public:
+  SaveFlows(lb::Datapath& datapath, std::vector<lb::SavedFlow>& to) : datapath_(datapath), to_(to) {}
+  void run(Instant) noexcept override { datapath_.save_flows_at_stop(&to_); }
+
+ private:
+  lb::Datapath& datapath_;
+  std::vector<lb::SavedFlow>& to_;
+};
+
+// Runs its work on the control thread once all tasks before it are through.
+class AfterTasks : public worker::Task {
+ public:
+  explicit AfterTasks(std::function<void()> work) : work_(std::move(work)) {}
+  void run(Instant) noexcept override {}
+  void done() override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
+class RestoreFlows : public worker::Task {
+ public:
+  RestoreFlows(unsigned worker, lb::Datapath& datapath, std::vector<RestoredFlow> flows)
+      : worker_(worker), datapath_(datapath), flows_(std::move(flows)) {}
+  void run(Instant now) noexcept override {
+    for (const RestoredFlow& flow : flows_) {
+      if (datapath_.restore_flow(now, flow.facts, *flow.virtual_server, *flow.member)) ++restored_;
+    }
+  }
+  void done() override {
+    spdlog::info("worker {}: {} of {} flows go on after the restart", worker_, restored_, flows_.size());
+  }
+
+ private:
+  unsigned worker_;
+  lb::Datapath& datapath_;
+  std::vector<RestoredFlow> flows_;
+  std::size_t restored_ = 0;
+};
 
 class Daemon {
  public:
-  Daemon(const Options& options, config::Config config, ConfigSource& source, std::unique_ptr<PacketEngine> engine)
+  Daemon(const Options& options, config::Config config, ConfigSource& source, std::unique_ptr<PacketEngine> engine,
+         std::optional<RestartState> before)
       : source_(source),
         engine_(std::move(engine)),
         routes_(*engine_),
@@ -66,9 +118,11 @@ class Daemon {
                          }),
         config_(std::move(config)),
         record_bgp_(options.record_bgp),
-        socket_(options.socket.value_or(config_.admin.socket)) {}
+        socket_(options.socket.value_or(config_.admin.socket)),
+        before_(std::move(before)) {}
 
   Errors start() {
+    const bool crashed = !before_ && ::access(socket_.c_str(), F_OK) == 0;  // who ends in good order removes it
     if (auto ok = admin_.listen_unix(socket_); !ok) return {ok.error()};
     spdlog::info("admin socket {}", socket_);
     if (config_.admin.prometheus) {
@@ -80,9 +134,11 @@ class Daemon {
     }
     bgp_.before_configure([this](const config::Config& config) { export_.note_configuration(config); });
     start_timers();
+    come_back(crashed);
     if (Errors errors = reconfigure_.start(config_); !errors.empty()) return errors;
     // What is read from now on must not hold up BGP.
     source_.set_manifest_bytes_at_once(kManifestBytesAtOnce);
+    open_gates();
     start_watch();
     log_start();
     return {};
@@ -94,8 +150,12 @@ class Daemon {
       access_log_.reopen();
       reload("SIGHUP");
     });
+    loop_.on_signal({SIGUSR2}, [this](int) { restart(); });
     loop_.run();
   }
+
+  // What the process after us goes on with; nullopt: there shall be none.
+  const std::optional<RestartState>& after() const { return after_; }
 
   int stop() {
     watch_.reset();
@@ -106,6 +166,10 @@ class Daemon {
     export_.stop();
     health_.stop();
     access_log_.stop();
+    if (after_) {
+      save_flows();
+      keep_frames();
+    }
     const Status stopped = engine_->stop();
     engine_->engine().collect();
     if (!stopped) spdlog::error("{}", stopped.error().text());
@@ -199,6 +263,103 @@ class Daemon {
     spdlog::info("sluiced {} is ready, process {}", SLUICE_VERSION, ::getpid());
   }
 
+  void come_back(bool crashed) {
+    if (before_) {
+      spdlog::info("restart: {} flows, {} routes, {} members up", before_->flow_count(), before_->routes.size(),
+                   before_->up.size());
+      health_.assume_up(std::move(before_->up));
+      bgp_.come_back(std::move(before_->routes), true);
+      reconfigure_.before_first_install([this](const lb::Snapshot& snapshot) { restore_flows(snapshot); });
+    } else if (crashed) {
+      spdlog::warn("the sluiced before did not end in good order: neighbors are told that we have restarted");
+      bgp_.come_back({}, false);
+    } else {
+      return;
+    }
+    verdicts_deadline_ = io::now() + kVerdictsMax;
+    tickers_.push_back(std::make_unique<io::Ticker>(loop_, 50ms, [this] { check_ready(); }));
+  }
+
+  // Announcements wait until it is known which addresses have a member.
+  void check_ready() {
+    bgp_.check_kept();
+    if (before_) report_kept();
+    if (verdicts_deadline_ == kInstantMax) return;
+    if (io::now() < verdicts_deadline_ && health_.is_checking(reconfigure_.running())) return;
+    verdicts_deadline_ = kInstantMax;
+    bgp_.ready();
+  }
+
+  void restore_flows(const lb::Snapshot& snapshot) {
+    if (before_->flows.size() != engine_->workers()) {
+      return spdlog::warn("{} flows are lost: they belong to {} workers, and now there are {}", before_->flow_count(),
+                          before_->flows.size(), engine_->workers());
+    }
+    engine_->post_all([&](unsigned worker, lb::Datapath& datapath) {
+      return std::make_unique<RestoreFlows>(worker, datapath, find_owners(before_->flows[worker], snapshot));
+    });
+    before_->flows.clear();
+  }
+
+  // Behind the tasks that restored the flows and installed the snapshot: what waited meets the engine as it was.
+  void open_gates() {
+    if (!before_) return;
+    auto left = std::make_shared<unsigned>(engine_->workers());
+    engine_->post_all([&](unsigned, lb::Datapath&) {
+      return std::make_unique<AfterTasks>([this, left] {
+        if (--*left == 0) engine_->open_gates();
+      });
+    });
+  }
+
+  void report_kept() {
+    for (const port::GatedPort* port : engine_->gated_ports()) {
+      if (!port->is_drained()) return;
+    }
+    for (const port::GatedPort* port : engine_->gated_ports()) {
+      spdlog::info("restart: {} frames came to {} while nobody ran and go on, {} too long", port->kept(),
+                   port->info().name, port->too_long());
+    }
+    before_.reset();
+  }
+
+  // What arrives from here on is for the process after us.
+  void keep_frames() {
+    for (const config::Port& port : config_.ports) {
+      const auto device = port::Device::parse(port.device);
+      const auto interface = device ? device->argument("iface") : std::nullopt;
+      if (!interface) continue;  // no kernel interface: its frames are lost meanwhile
+      if (const auto kept = port::keep_frames(*interface)) {
+        after_->kept.emplace(port.name, *kept);
+      } else {
+        spdlog::warn("{}", kept.error().text());
+      }
+    }
+  }
+
+  void restart() {
+    if (std::exchange(ending_, true)) return;
+    spdlog::info("SIGUSR2: restarting; neighbors keep our routes");
+    after_.emplace();
+    after_->routes = routes_by_bgp(routes_.table(), io::now());
+    after_->up = health_.known_up(reconfigure_.running());
+    bgp_.abandon();
+    end_alarm_.set(io::now() + kRestartDelay);
+  }
+
+  // The workers fill them in when they stop; each must have heard of it before.
+  void save_flows() {
+    after_->flows.resize(engine_->workers());
+    engine_->post_all([this](unsigned worker, lb::Datapath& datapath) {
+      return std::make_unique<SaveFlows>(datapath, after_->flows[worker]);
+    });
+    const Instant limit = io::now() + kEndTimeMax;
+    while (engine_->engine().tasks_in_flight() > 0 && io::now() < limit) {
+      engine_->engine().collect();
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
   // With a drain time the neighbours first hear that they should go elsewhere (RFC 8326); asked again, we do not wait.
   void end(const std::string& why) {
     if (std::exchange(ending_, true)) {
@@ -243,6 +404,8 @@ class Daemon {
   io::ManifestReader manifest_reader_;
   config::Config config_;
   const std::string record_bgp_, socket_;
+  std::optional<RestartState> before_, after_;
+  Instant verdicts_deadline_ = kInstantMax;
   std::vector<std::unique_ptr<io::Ticker>> tickers_;
   std::unique_ptr<io::FileWatch> watch_;
   bool ending_ = false, withdrawn_ = false;
@@ -260,6 +423,15 @@ void leave_tap_signals_to_others() {
 int report(const Errors& errors, int code) {
   for (const Error& error : errors) spdlog::error("{}", error.text());
   return code;
+}
+
+Result<std::optional<RestartState>> state_before(const Options& options) {
+  if (!options.restore) return std::nullopt;
+  auto bytes = from_descriptor(*options.restore);
+  if (!bytes) return tl::unexpected(bytes.error());
+  auto state = decode(*bytes);
+  if (!state) return tl::unexpected(state.error());
+  return std::optional(std::move(*state));
 }
 
 // --check: to people, not to the log.
@@ -288,18 +460,34 @@ int run(const Options& options) {
   for (const Error& error : loaded.complaints) spdlog::error("manifest rejected: {}", error.text());
 
   const bool busy_poll = options.busy_poll.value_or(loaded.config->engine.busy_poll);
-  auto engine = PacketEngine::start(*loaded.config, busy_poll, options.host_interface);
+  auto before = state_before(options);
+  if (!before) {  // serving without it is better than not at all
+    spdlog::error("{}", before.error().text());
+    before = std::optional<RestartState>();
+  }
+  auto engine =
+      PacketEngine::start(*loaded.config, busy_poll, options.host_interface, *before ? &(*before)->kept : nullptr);
   if (!engine) return report({engine.error()}, kExitFailed);
   leave_tap_signals_to_others();
   int code = kExitOk;
+  std::string after;
+  std::map<std::string, int> kept;
   {
-    Daemon daemon(options, std::move(*loaded.config), source, std::move(*engine));
+    Daemon daemon(options, std::move(*loaded.config), source, std::move(*engine), std::move(*before));
     const Errors errors = daemon.start();
     if (errors.empty()) daemon.run();
     code = daemon.stop();
     if (!errors.empty()) code = report(errors, kExitFailed);
+    if (daemon.after() && code == kExitOk) {
+      after = encode(*daemon.after());
+      kept = daemon.after()->kept;
+    }
   }
   port::stop_eal();
+  if (!after.empty()) {
+    const auto descriptor = to_descriptor(after);
+    return report({descriptor ? execute_again(*descriptor, kept) : descriptor.error()}, kExitFailed);
+  }
   return code;
 }
 

@@ -146,7 +146,34 @@ lb::MonitorVerdict Health::verdict(const std::string& pool, Ipv4Endpoint endpoin
   const auto key = keys_.find({pool, endpoint});
   const auto status = key ? engine_.status(*key) : std::nullopt;
   if (!status) return {};
+  if (status->health == monitors::Health::checking && assumed_up_.contains({pool, endpoint})) {
+    return {lb::MonitorStatus::up, false, "up before the restart"};
+  }
   return {status_of(status->health), status->session_disabled, status->reason};
+}
+
+void Health::assume_up(std::vector<MemberName> members) {
+  assumed_up_ = {std::make_move_iterator(members.begin()), std::make_move_iterator(members.end())};
+}
+
+std::vector<MemberName> Health::known_up(const config::Config& config) const {
+  std::vector<MemberName> out;
+  for (const config::Pool& pool : config.pools) {
+    for (const config::Member& member : pool.members) {
+      if (verdict(pool.name, member.endpoint).status == lb::MonitorStatus::up)
+        out.push_back({pool.name, member.endpoint});
+    }
+  }
+  return out;
+}
+
+bool Health::is_checking(const config::Config& config) const {
+  for (const config::Pool& pool : config.pools) {
+    for (const config::Member& member : pool.members) {
+      if (verdict(pool.name, member.endpoint).status == lb::MonitorStatus::checking) return true;
+    }
+  }
+  return false;
 }
 
 double Health::since_s(const std::string& pool, Ipv4Endpoint endpoint) const {

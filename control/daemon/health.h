@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,12 @@ class Health {
   // Follows the configuration; verdicts of members that stay are kept. All or nothing.
   [[nodiscard]] Errors configure(const config::Config& config);
   lb::MonitorVerdict verdict(const std::string& pool, Ipv4Endpoint endpoint) const;
+  // Members that were up before our restart count as up until their monitors have said something.
+  void assume_up(std::vector<MemberName> members);
+  // Known to be up now, by their monitors.
+  std::vector<MemberName> known_up(const config::Config& config) const;
+  // Some monitored member has no verdict yet, and none is assumed.
+  bool is_checking(const config::Config& config) const;
   // How long the member has been in its state of health.
   double since_s(const std::string& pool, Ipv4Endpoint endpoint) const;
   // Ends the hold of manual-resume.
@@ -65,6 +72,7 @@ class Health {
 
   monitors::Engine engine_;
   TargetKeys keys_;
+  std::set<MemberName> assumed_up_;
   std::function<void()> on_change_;
   io::Alarm settled_;
   unsigned burst_ = 0;   // verdicts since the last telling

@@ -30,9 +30,13 @@ ParsedOptions parse_options(std::vector<std::string> words) {
   app.add_option("--record-bgp", options.record_bgp, "Record every input of BGP in this file (no passwords are in it)");
   app.add_option("--replay-bgp", options.replay_bgp, "Only play such a recording, and say whether the same came out");
   app.add_flag("--no-log-time", no_log_time, "Leave out the time in log lines (a journal adds its own)");
+  app.add_option("--restore", options.restore,
+                 "Go on with the state in this descriptor: what sluiced gives itself on USR2")
+      ->check(CLI::NonNegativeNumber);
   app.add_flag("--foreground", options.foreground, "Stay in the foreground (always so)");
   app.footer(
-      "Signals: HUP reads the configuration again; TERM and INT end the daemon in good order.\n"
+      "Signals: HUP reads the configuration again; TERM and INT end the daemon in good order; USR2 executes it anew:\n"
+      "L4 connections go on, and neighbors keep its routes meanwhile.\n"
       "Exit codes: 0 ended in good order, 1 could not start or run, 2 wrong configuration or usage.");
   std::reverse(words.begin(), words.end());
   try {

@@ -22,8 +22,9 @@ struct Options {
   std::string record_bgp;                  // file for every input of BGP; empty: none
   std::string replay_bgp;                  // only play this recording
   bool log_time = true;
-  bool check = false;       // only say what is wrong with the configuration
-  bool foreground = false;  // accepted for supervisors' sake: sluiced always stays in the foreground
+  std::optional<int> restore;  // descriptor of the state of the sluiced before (restart_state.h)
+  bool check = false;          // only say what is wrong with the configuration
+  bool foreground = false;     // accepted for supervisors' sake: sluiced always stays in the foreground
 };
 
 struct ParsedOptions {

@@ -70,7 +70,8 @@ HashSeed random_seed() {
 }  // namespace
 
 Result<std::unique_ptr<PacketEngine>> PacketEngine::start(const config::Config& config, bool busy_poll,
-                                                          const std::string& host_interface) {
+                                                          const std::string& host_interface,
+                                                          const std::map<std::string, int>* kept) {
   if (auto ok = port::start_eal(eal_options(config, host_interface)); !ok) return tl::unexpected(ok.error());
   spdlog::info("DPDK: {}", fmt::join(port::eal_arguments(eal_options(config, host_interface)), " "));
   const worker::EngineOptions options = engine_options(config, busy_poll);
@@ -78,6 +79,14 @@ Result<std::unique_ptr<PacketEngine>> PacketEngine::start(const config::Config& 
   if (!pools) return tl::unexpected(pools.error());
   auto ports = open_ports(config, *pools);
   if (!ports) return tl::unexpected(ports.error());
+  std::vector<port::GatedPort*> gated;
+  for (auto& port : *ports) {
+    if (kept == nullptr) break;
+    const auto at = kept->find(port->info().name);
+    auto gate = std::make_unique<port::GatedPort>(std::move(port), at == kept->end() ? -1 : at->second, pools->front());
+    gated.push_back(gate.get());
+    port = std::move(gate);
+  }
 
   port::HostPortOptions host;
   host.interface = host_interface;
@@ -88,6 +97,7 @@ Result<std::unique_ptr<PacketEngine>> PacketEngine::start(const config::Config& 
 
   std::unique_ptr<PacketEngine> self(new PacketEngine);
   self->host_port_ = host_port->get();
+  self->gated_ = std::move(gated);
   spdlog::info("host port {}: {}", host_interface, (*host_port)->description());
   ports->push_back(std::move(*host_port));
 
@@ -132,6 +142,10 @@ packet::PortId PacketEngine::port_id(const std::string& name) const {
 
 void PacketEngine::post_all(const std::function<std::unique_ptr<worker::Task>(unsigned, lb::Datapath&)>& make) {
   engine_->post_all([&](unsigned worker) { return make(worker, *datapaths_[worker]); });
+}
+
+void PacketEngine::open_gates() {
+  for (port::GatedPort* port : gated_) port->open_gate();
 }
 
 Status PacketEngine::stop() {

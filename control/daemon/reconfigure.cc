@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "control/config/diff.h"
 #include "control/io/loop.h"
@@ -72,6 +73,7 @@ Errors Reconfigure::carry_out(const config::Config& next) {
 
 void Reconfigure::commit(const config::Config& next) {
   parts_.routes.configure(io::now(), next);
+  if (auto work = std::exchange(before_install_, nullptr)) work(*pending_);
   parts_.balancing.install(std::move(pending_));
   note_bgp_errors(parts_.bgp.configure(next));
   parts_.bgp.next_hops_changed();

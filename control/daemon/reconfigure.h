@@ -34,6 +34,8 @@ class Reconfigure {
   // `applied` runs after the running configuration changed.
   Reconfigure(Parts parts, std::function<void(const config::Config&)> applied);
 
+  // Runs once, before any worker gets its first snapshot.
+  void before_first_install(std::function<void(const lb::Snapshot&)> work) { before_install_ = std::move(work); }
   // The first configuration, checked by ConfigSource already.
   Errors start(config::Config config);
   // Reads file and manifests again, or takes `text`; `why` is for the log.
@@ -61,6 +63,7 @@ class Reconfigure {
 
   Parts parts_;
   std::function<void(const config::Config&)> applied_;
+  std::function<void(const lb::Snapshot&)> before_install_;
   Overrides overrides_;
   config::Config base_;     // as loaded
   config::Config running_;  // with overrides

@@ -75,6 +75,7 @@ Datapath::~Datapath() = default;
 
 // Everything that waits ends here, as shutting_down; flows let go of their members.
 void Datapath::on_stop(Instant) {
+  if (impl_->save_to != nullptr) impl_->save_flows();
   impl_->proxy.reset();
   impl_->l4.reset();
   impl_->egress.reset();

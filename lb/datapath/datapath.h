@@ -32,6 +32,8 @@ class NeighborTable;
 namespace sluice::lb {
 
 class Proxy;
+struct SavedFlow;
+struct SavedFlowFacts;
 
 struct DatapathOptions {
   unsigned worker = 0;
@@ -84,6 +86,14 @@ class Datapath final : public worker::Application {
   // The same for all that match, like list_flows; adds to `deleted`.
   std::uint32_t delete_flows(Instant now, std::uint32_t cursor, std::uint32_t slots_max, const FlowFilter& filter,
                              std::uint32_t& deleted);
+
+  // When the worker stops, its L4 flows go into `to` (read it when the thread has ended). Connections of mode http have
+  // an end here and cannot go on elsewhere.
+  void save_flows_at_stop(std::vector<SavedFlow>* to);
+  // Goes on with a flow of the process before us; false: no room, or its addresses are taken. Before the first install,
+  // so that no packet meets a table without it.
+  bool restore_flow(Instant now, const SavedFlowFacts& facts, VirtualServerRuntime& virtual_server,
+                    MemberRuntime& member);
 
   // ---- any thread
   const DatapathCounters& counters() const;

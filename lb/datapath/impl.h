@@ -8,6 +8,7 @@
 #include "dataplane/ip/output.h"
 #include "lb/datapath/datapath.h"
 #include "lb/l4/l4.h"
+#include "lb/l4/saved_flow.h"
 #include "lb/l7/proxy.h"
 
 namespace sluice::lb {
@@ -63,6 +64,9 @@ struct Datapath::Impl {
   bool is_stopped() const { return l4 == nullptr; }
   void set_local_addresses(const Snapshot& next);
 
+  // ---- handover.cc
+  void save_flows();
+
   const DatapathOptions options;
   packet::TxSink& tx;
   packet::Drops& drops;
@@ -83,6 +87,7 @@ struct Datapath::Impl {
   std::unique_ptr<ProxySeam> proxy_seam;
   std::unique_ptr<Proxy> proxy;
   const Snapshot* snapshot = nullptr;
+  std::vector<SavedFlow>* save_to = nullptr;
   bool forwards_to_strangers = false;  // some virtual server leaves the client's address: replies are not to us
   TokenBucket rounds{1000, 100};       // ICMP errors that other workers are asked about
   std::array<Staged, packet::kBatchMax> staged;

@@ -2,6 +2,7 @@
 
 Usage: traffic.py http URL COUNT [CONCURRENCY] | traffic.py stream URL SECONDS | traffic.py udp ADDRESS PORT COUNT
        | traffic.py hold ADDRESS PORT COUNT (opens connections, says so, keeps them until stdin closes)
+       | traffic.py talk ADDRESS PORT COUNT (the same, and asks on each every 50 ms: answers, errors, longest silence)
 Each http request is a connection of its own. Called by: scenario.Client.
 """
 
@@ -10,6 +11,7 @@ import concurrent.futures
 import json
 import socket
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -91,6 +93,38 @@ def hold(address, port, count):
     return {"closed": len(connections)}
 
 
+def talk(address, port, count):
+    stop = threading.Event()
+
+    def one(connection):
+        answered, longest, error, silent_since = 0, 0.0, None, time.monotonic()
+        request = f"GET / HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()
+        try:
+            while not stop.is_set():
+                connection.sendall(request)
+                answer = b""
+                while not answer.endswith(b"\n") or b"\r\n\r\n" not in answer or answer.endswith(b"\r\n\r\n"):
+                    chunk = connection.recv(65536)
+                    if not chunk:
+                        raise OSError("closed by the other side")
+                    answer += chunk
+                longest = max(longest, time.monotonic() - silent_since)
+                silent_since = time.monotonic()
+                answered += 1
+                time.sleep(0.05)
+        except OSError as problem:
+            error = str(problem)
+        return {"answered": answered, "longest_s": round(longest, 2), "error": error}
+
+    connections = [socket.create_connection((address, port), timeout=20) for _ in range(count)]
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        results = [pool.submit(one, connection) for connection in connections]
+        print(json.dumps({"open": count}), flush=True)
+        sys.stdin.read()
+        stop.set()
+        return {"connections": [result.result() for result in results]}
+
+
 def main():
     kind, words = sys.argv[1], sys.argv[2:]
     if kind == "http":
@@ -99,6 +133,8 @@ def main():
         result = stream(words[0], float(words[1]))
     elif kind == "udp":
         result = udp(words[0], int(words[1]), int(words[2]))
+    elif kind == "talk":
+        result = talk(words[0], int(words[1]), int(words[2]))
     elif kind == "hold":
         result = hold(words[0], int(words[1]), int(words[2]))
     else:

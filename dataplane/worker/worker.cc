@@ -8,6 +8,7 @@
 #include <rte_pause.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ void ask_for_short_slices() {
     std::uint64_t runtime, deadline, period;
   } attributes{};
   attributes.size = sizeof attributes;
-  attributes.runtime = 100'000;  // ns: the slice of a SCHED_OTHER task
+  attributes.nice = getpriority(PRIO_PROCESS, 0);  // else the call would set it to 0
+  attributes.runtime = 100'000;                    // ns: the slice of a SCHED_OTHER task
   static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
 }
 

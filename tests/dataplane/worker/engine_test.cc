@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
 #include "tests/dataplane/worker/harness.h"
 
 namespace sluice::worker {
@@ -171,6 +176,25 @@ TEST(Engine, IdleWorkersSleepAndWakeForTasks) {
   EXPECT_GT(rig.engine->statistics()[0].sleeps, 100u);
   EXPECT_LT(rig.engine->statistics()[0].busy_percent(), 5);
   EXPECT_TRUE(rig.engine->stop());
+}
+
+// Asking for short slices once set it to 0.
+TEST(Engine, WorkersKeepTheNiceValueThatTheyAreStartedWith) {
+  std::thread starter([] {
+    ASSERT_EQ(setpriority(PRIO_PROCESS, 0, 7), 0);  // of this thread, and of those that it starts
+    Rig rig({.workers = 1});
+    unsigned found = 0;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::getline(std::ifstream(task.path() / "comm"), name);
+      if (name != "worker-0") continue;
+      ++found;
+      EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(std::stoul(task.path().filename().string()))), 7);
+    }
+    EXPECT_EQ(found, 1u);
+    EXPECT_TRUE(rig.engine->stop());
+  });
+  starter.join();
 }
 
 TEST(Engine, StatisticsOfAnInterval) {

@@ -3,26 +3,16 @@
 #include "monitors/types.h"
 
 namespace sluice::monitors {
-namespace {
-
-// Without anything to send or to look for it is a connect check, like BIG-IP's.
-bool talks(const Monitor& monitor) {
-  return !monitor.send.empty() || !monitor.recv.empty() || !monitor.recv_disable.empty();
-}
-
-bool answer_complete(const Monitor& monitor, std::string_view answer) {
-  return http_answer_complete(answer, monitor.send.starts_with("HEAD "));
-}
-
-}  // namespace
-
 const TypeOps kHttpOps = {
     .name = "http",
     .transport = Transport::tcp,
     .has_text = true,
     .has_port = true,
-    .talks = talks,
-    .answer_complete = answer_complete,
+    .talks = has_text_to_check,
+    .answer_complete =
+        [](const Monitor& m, std::string_view answer) {
+          return http_answer_complete(answer, m.send.starts_with("HEAD "));
+        },
     .silence_is_success = never,
     .success_word = "connected",
 };

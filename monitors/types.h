@@ -36,5 +36,9 @@ std::string_view text(MonitorType type);
 // Shared answers to "answer_complete", "silence_is_success" and "talks".
 inline bool never(const Monitor&) { return false; }
 inline bool always(const Monitor&) { return true; }
+// Without anything to send or to look for a monitor is a connect check, like BIG-IP's.
+inline bool has_text_to_check(const Monitor& m) {
+  return !m.send.empty() || !m.recv.empty() || !m.recv_disable.empty();
+}
 
 }  // namespace sluice::monitors

@@ -2,14 +2,16 @@
 #include "control/io/bgp_socket.h"
 
 #include <fmt/format.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "control/io/socket_option.h"
 
 namespace sluice::io {
 namespace {
@@ -42,10 +44,6 @@ SocketAddress socket_address(const IpAddress& address, std::uint16_t port) {
     out.size = sizeof in;
   }
   return out;
-}
-
-bool set_option(int fd, int level, int name, int value) {
-  return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
 std::string errno_text() { return std::strerror(errno); }

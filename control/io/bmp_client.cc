@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr Duration kBackoffMin = 1s, kBackoffMax = 60s, kConnectTimeout = 10s;
+constexpr Duration kBackoffMin = 1s, kBackoffMax = 60s, kCollectorConnectTimeout = 10s;
 constexpr std::size_t kMessagesPerWrite = 64;
 
 }  // namespace
@@ -29,7 +29,7 @@ struct BmpClient::Impl : std::enable_shared_from_this<Impl> {
   void connect() {
     error_code ignored;
     socket.close(ignored);
-    timer.expires_after(kConnectTimeout);
+    timer.expires_after(kCollectorConnectTimeout);
     timer.async_wait([self = shared_from_this(), at = ++attempt](error_code error) {
       if (!error && !self->ended && at == self->attempt && !self->up) self->lost("connection timed out");
     });

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <vector>
 
+#include "control/io/socket_option.h"
 #include "dataplane/wire/checksum.h"
 
 namespace sluice::io {
@@ -25,8 +26,6 @@ constexpr int IP_LOCAL_PORT_RANGE = 51;  // linux/in.h since 6.3; Debian 12's he
 #endif
 constexpr int kExplicitBindTries = 64;
 constexpr int kConnectTries = 8;  // a port may be in TIME_WAIT towards this very member
-
-int set_option(int fd, int level, int name, int value) { return setsockopt(fd, level, name, &value, sizeof value); }
 
 sockaddr_in to_sockaddr(Ipv4Address address, std::uint16_t port) {
   sockaddr_in out{};
@@ -53,7 +52,7 @@ int bind_to_next_port(int fd, Ipv4Address source, SourcePorts& ports) {
 
 int bind_source(int fd, std::optional<Ipv4Address> source, SourcePorts& ports) {
   // SO_REUSEADDR lets sockets to different members share a port (UDP, and explicit TCP binds).
-  if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0) return errno;
+  if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return errno;
   if (ports.kernel_chooses) {
     const std::uint32_t range = std::uint32_t{ports.last} << 16 | ports.first;
     if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) != 0) {
@@ -63,7 +62,7 @@ int bind_source(int fd, std::optional<Ipv4Address> source, SourcePorts& ports) {
   }
   if (!ports.kernel_chooses) return bind_to_next_port(fd, source.value_or(Ipv4Address{}), ports);
   if (!source) return 0;
-  if (set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) != 0) return errno;
+  if (!set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)) return errno;
   return bind_to(fd, *source, 0);
 }
 

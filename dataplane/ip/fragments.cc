@@ -10,7 +10,7 @@ namespace sluice::ip {
 namespace {
 
 constexpr std::uint32_t kEmpty = UINT32_MAX;
-constexpr std::size_t kWorkPerTurn = 16;
+constexpr std::size_t kTimersPerTurn = 16;
 constexpr std::uint32_t kPayloadMax = 65535 - wire::kIpv4Length;
 
 }  // namespace
@@ -169,7 +169,7 @@ packet::Packet Reassembly::assemble(Entry& entry) {
 }
 
 void Reassembly::expire(Instant now, const OnTimeout& on_timeout) {
-  timers_.expire(now, kWorkPerTurn, [&](Timer& timer) {
+  timers_.expire(now, kTimersPerTurn, [&](Timer& timer) {
     Entry& entry = static_cast<Entry&>(timer);
     const bool has_first = !entry.pieces.empty() && entry.pieces.front().offset == 0;
     if (has_first && on_timeout) on_timeout(entry.pieces.front().packet, entry.first);

@@ -67,6 +67,12 @@ inline std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// "host" of "host:port"; the brackets of "[v6]:port" stay.
+inline std::string_view without_port(std::string_view host) {
+  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
+  return host.substr(0, host.find(':'));
+}
+
 // The first byte in [p, end) that may not stand inside a field value (a control byte other than tab); `end` if none.
 inline const char* find_control(const char* p, const char* end) {
 #if defined(__SSE2__)

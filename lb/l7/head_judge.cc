@@ -24,11 +24,6 @@ bool each_element(std::string_view list, F&& f) {
   return true;
 }
 
-std::string_view without_port(std::string_view host) {
-  if (host.empty() || host.front() == '[') return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
-}
-
 bool is_port(std::string_view digits) {
   std::uint32_t port = 0;
   if (digits.size() > 5 || !all_in(digits, kDigit)) return false;

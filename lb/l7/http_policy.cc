@@ -14,11 +14,6 @@ namespace {
 constexpr std::size_t kHostBytesMax = 255;
 constexpr std::size_t kPathBytesMax = 2048;  // of which routing looks at
 
-std::string_view without_port(std::string_view host) {
-  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
-}
-
 bool needs_normalising(std::string_view path) {
   for (std::size_t i = 0; i < path.size(); ++i)
     if (path[i] == '%' || (path[i] == '/' && i + 1 < path.size() && (path[i + 1] == '.' || path[i + 1] == '/')))

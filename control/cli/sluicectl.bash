@@ -15,8 +15,8 @@ _sluicectl() {
   fi
   local names=""
   case $path in
-    "") words=(show modify clear drain delete ping capture apply shutdown) ;;
-    show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops errors tcp access-log config version) ;;
+    "") words=(show modify clear drain delete ping capture dump apply shutdown) ;;
+    show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops errors tcp access-log bfd config version) ;;
     "show ip") words=(route bgp) ;;
     "show ip bgp") words=(summary neighbors) ;;
     "show virtual"|"show errors"|"modify virtual") names=virtual ;;
@@ -35,6 +35,8 @@ _sluicectl() {
     "clear ip") words=(bgp) ;;
     "clear ip bgp "*) words=(soft in out) ;;
     delete) words=(flows) ;;
+    dump) words=(bgp) ;;
+    "dump bgp") words=(rib) ;;
     "show flows"*|"delete flows"*) words=(all protocol client member address destination port virtual pool limit) ;;
     apply) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -168,17 +169,17 @@ TEST_F(ProbeIoTest, HttpIsUpAndComesFromTheSelfIpAndThePortRange) {
 }
 
 TEST_F(ProbeIoTest, ASlowServerInPieces) {
-  int sent = 0;
+  std::map<int, std::size_t> sent;  // by connection: a probe that a busy machine starves gives way to the next one
   const std::string answer = "HTTP/1.1 200 OK\r\n\r\nxcka";
   server_ = std::make_unique<Server>(SOCK_STREAM, [&](Server& server, int fd) {
     read_some(server, fd);
-    if (server.accepted_count == 1 && sent < static_cast<int>(answer.size())) write_all(fd, {&answer[sent++], 1});
+    if (sent[fd] < answer.size()) write_all(fd, {&answer[sent[fd]++], 1});
   });
   Monitor m = monitor();
-  m.timeout = 60s;
+  m.interval = 2s, m.timeout = 60s;
   watch(m, server_->endpoint());
-  ASSERT_TRUE(await(Health::up)) << reason();
-  EXPECT_EQ(sent, static_cast<int>(answer.size()));
+  ASSERT_TRUE(run_until([&] { return engine_.status(1)->health == Health::up; }, 30s)) << reason();
+  EXPECT_TRUE(std::ranges::any_of(sent, [&](const auto& one) { return one.second == answer.size(); }));
 }
 
 TEST_F(ProbeIoTest, RefusedIsDownAtOnce) {

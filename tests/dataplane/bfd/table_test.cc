@@ -13,7 +13,7 @@ using test::Frame;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::uint32_t kMine = 0x01000001, kTheirs = 0x99999999;
+constexpr std::uint32_t kOurs = 0x01000001, kRemote = 0x99999999;
 const SessionKey kKey{test::ip("172.16.40.202"), test::ip("172.16.40.199"), false};
 
 class BfdTable : public testing::Test {
@@ -25,10 +25,10 @@ class BfdTable : public testing::Test {
   }
   ~BfdTable() override { table.erase(session); }
 
-  static ControlPacket packet(State state, std::uint32_t yours = kMine) {
+  static ControlPacket packet(State state, std::uint32_t yours = kOurs) {
     ControlPacket out;
     out.state = state;
-    out.my_discriminator = kTheirs;
+    out.my_discriminator = kRemote;
     out.your_discriminator = yours;
     out.desired_min_tx_us = out.required_min_rx_us = 100'000;
     return out;
@@ -47,7 +47,7 @@ class BfdTable : public testing::Test {
     table.input(world.now, test::to_packet(world.pool, frame), layers, verify);
   }
   void input(const Frame& frame) { input(frame.bytes()); }
-  void input(State state, std::uint32_t yours = kMine) { input(datagram(packet(state, yours))); }
+  void input(State state, std::uint32_t yours = kOurs) { input(datagram(packet(state, yours))); }
   std::vector<ControlPacket> sent() {
     std::vector<ControlPacket> out;
     for (const auto& frame : world.sink.take()) {
@@ -79,7 +79,7 @@ class BfdTable : public testing::Test {
 
   ip::World world;
   Table table{world.now, {world.output, world.pool, world.drops}};
-  Session session{kKey, 50001, {100ms, 100ms, 3}, kMine, 5};
+  Session session{kKey, 50001, {100ms, 100ms, 3}, kOurs, 5};
 };
 
 TEST_F(BfdTable, ComesUp) {
@@ -87,12 +87,12 @@ TEST_F(BfdTable, ComesUp) {
   auto packets = sent();
   ASSERT_FALSE(packets.empty());
   EXPECT_EQ(packets[0].state, State::down);
-  EXPECT_EQ(packets[0].my_discriminator, kMine);
+  EXPECT_EQ(packets[0].my_discriminator, kOurs);
   input(State::down, 0);
   packets = sent();
   ASSERT_EQ(packets.size(), 1u);
   EXPECT_EQ(packets[0].state, State::init);
-  EXPECT_EQ(packets[0].your_discriminator, kTheirs);
+  EXPECT_EQ(packets[0].your_discriminator, kRemote);
   input(State::up);
   EXPECT_EQ(session.facts().state, State::up);
   packets = sent();
@@ -134,7 +134,7 @@ TEST_F(BfdTable, AdminDownOfTheNeighborIsNoFailure) {
 TEST_F(BfdTable, DropsHaveNames) {
   input(datagram(packet(State::down, 0)).ttl(254));
   EXPECT_EQ(dropped(DropReason::bfd_bad_ttl), 1u);
-  input(datagram(packet(State::down, kMine + 1)));
+  input(datagram(packet(State::down, kOurs + 1)));
   EXPECT_EQ(dropped(DropReason::bfd_no_session), 1u);
   input(datagram(packet(State::down, 0)).ip("172.16.40.198", "172.16.40.202"));
   EXPECT_EQ(dropped(DropReason::bfd_no_session), 2u);
@@ -166,7 +166,7 @@ TEST_F(BfdTable, AChecksumThatIsPartialOrAbsentIsNotJudged) {
 TEST_F(BfdTable, MultihopTakesAnyTtlOnItsOwnPort) {
   SessionKey key = kKey;
   key.multihop = true;
-  Session far(key, 50002, {}, kMine + 4096, 6);  // the same bucket as the other
+  Session far(key, 50002, {}, kOurs + 4096, 6);  // the same bucket as the other
   table.insert(world.now, far);
   input(datagram(packet(State::down, 0), kMultihopPort).ttl(60));
   EXPECT_EQ(far.facts().state, State::init);
@@ -175,7 +175,7 @@ TEST_F(BfdTable, MultihopTakesAnyTtlOnItsOwnPort) {
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(wire::load_be16(frames[0].bytes.data() + 36), kMultihopPort);
   table.erase(far);
-  input(datagram(packet(State::down, kMine + 4096), kMultihopPort).ttl(60));
+  input(datagram(packet(State::down, kOurs + 4096), kMultihopPort).ttl(60));
   EXPECT_EQ(dropped(DropReason::bfd_no_session), 1u);
 }
 

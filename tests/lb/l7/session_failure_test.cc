@@ -176,8 +176,10 @@ TEST(Failure, ABodyThatStopsIsEndedAfterTheIdleTime) {
   client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegun");
   world.run_for(4s);
   EXPECT_FALSE(client.closed);
-  EXPECT_TRUE(world.run_until([&] { return client.closed; }, 3s));
+  EXPECT_TRUE(world.run_until([&] { return client.has("HTTP/1.1 408 "); }, 3s));
   EXPECT_EQ(world.http().client_timeouts, 1u);
+  client.close();
+  world.run_for(5s);
   expect_nothing_left(world);
 }
 

@@ -12,6 +12,8 @@
 namespace sluice::lb::http::test {
 namespace {
 
+using namespace std::string_literals;
+
 const std::string kPost = "POST / HTTP/1.1\r\nHost: h\r\n";
 const std::string kChunked = kPost + "Transfer-Encoding: chunked\r\n\r\n";
 
@@ -142,7 +144,7 @@ TEST(Smuggling, ChunkSizeOverflow) {
 }
 
 TEST(Smuggling, ChunkSizeSyntax) {
-  for (const char* size : {"+1", "-1", "0x1", " 1", "1_0", "1g", "", "\t1", "1 x", "1\0"})
+  for (const std::string& size : {"+1"s, "-1"s, "0x1"s, " 1"s, "1_0"s, "1g"s, ""s, "\t1"s, "1 x"s, "1\0"s})
     refused(kChunked + size + "\r\na\r\n0\r\n\r\n", 400);
 }
 

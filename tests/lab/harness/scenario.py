@@ -225,6 +225,8 @@ class Lab:
 def running_lab(variants=("2019", "2019"), pods=None, sluice=True, bgp=True, **options):
     """The lab with Sluice in it for the length of a `with`; removed whatever happens."""
     lab = Lab(variants)
+    require_root()
+    lock_machine()  # before the `try`: whoever finds the lab taken must not take it down
     try:
         lab.up()
         lab.write_manifests(pods)

@@ -94,7 +94,7 @@ def on_node(lab, prefix):
 
 
 def listen_range(checks, lab):
-    checks.eventually(lambda: lab.master.established(LB_ADDRESS), 20, "a node that no line names: Established")
+    checks.eventually(lambda: lab.master.established(LB_ADDRESS), 60, "a node that no line names: Established")
     fact = lab.sluice.neighbor(MASTER_ADDRESS)
     checks.equal((fact["dynamic"], fact["listen_range"], fact["import_policy"], fact["export_policy"]),
                  (True, "172.16.40.0/24", "2 rules", "2 rules"), "it is marked dynamic, and its policies are shown")

@@ -5,7 +5,7 @@
 namespace sluice::tcp::test {
 namespace {
 
-struct Faults {
+struct LinkFaults {
   const char* name;
   LinkOptions link;
 };
@@ -40,7 +40,7 @@ TEST(Transfer, OneByte) { transfer({}, 1, 60s); }
 
 TEST(Transfer, NothingButHandshakeAndClose) { transfer({}, 0, 60s); }
 
-class BadLink : public ::testing::TestWithParam<std::tuple<Faults, std::uint64_t, bool, CongestionControl>> {};
+class BadLink : public ::testing::TestWithParam<std::tuple<LinkFaults, std::uint64_t, bool, CongestionControl>> {};
 
 TEST_P(BadLink, EveryByteArrives) {
   const auto& [faults, seed, sack, congestion] = GetParam();
@@ -63,11 +63,11 @@ TEST_P(BadLink, EveryByteArrives) {
 INSTANTIATE_TEST_SUITE_P(
     Seeds, BadLink,
     ::testing::Combine(
-        ::testing::Values(Faults{"loss", {.lose = 0.03}}, Faults{"heavy_loss", {.lose = 0.2}},
-                          Faults{"reorder", {.reorder = 0.3}}, Faults{"duplicate", {.duplicate = 0.2}},
-                          Faults{"corrupt", {.corrupt = 0.05}},
-                          Faults{"slow", {.lose = 0.01, .delay = 100ms, .bits_per_s = 10'000'000, .queue_max = 50}},
-                          Faults{"all", {.lose = 0.05, .duplicate = 0.05, .corrupt = 0.03, .reorder = 0.2}}),
+        ::testing::Values(LinkFaults{"loss", {.lose = 0.03}}, LinkFaults{"heavy_loss", {.lose = 0.2}},
+                          LinkFaults{"reorder", {.reorder = 0.3}}, LinkFaults{"duplicate", {.duplicate = 0.2}},
+                          LinkFaults{"corrupt", {.corrupt = 0.05}},
+                          LinkFaults{"slow", {.lose = 0.01, .delay = 100ms, .bits_per_s = 10'000'000, .queue_max = 50}},
+                          LinkFaults{"all", {.lose = 0.05, .duplicate = 0.05, .corrupt = 0.03, .reorder = 0.2}}),
         ::testing::Range<std::uint64_t>(1, 7), ::testing::Bool(),
         ::testing::Values(CongestionControl::cubic, CongestionControl::newreno)),
     [](const auto& parameters) {

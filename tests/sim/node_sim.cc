@@ -11,6 +11,7 @@
 #include <list>
 #include <queue>
 
+#include "dataplane/base/rng.h"
 #include "dataplane/ip/fib.h"
 #include "dataplane/ip/neighbor.h"
 #include "dataplane/packet/chain.h"

@@ -146,7 +146,7 @@ def build(run, directory, targets=(), prefix=()):
     """Configures and builds; warnings are errors in every build."""
     configure(run, directory)
     status, text = command(run, [*prefix, "ninja", "-C", directory, "-j", str(JOBS), "-k", "5", *targets],
-                           f"{directory}-ninja.log")
+                           f"{directory}-ninja.log", timeout=3000)
     if status != 0:
         parts = [part for part in re.split(r"^(?=FAILED: )", text, flags=re.M) if part.startswith("FAILED")]
         raise StepFailed("\n".join("\n".join(part.splitlines()[:30]) for part in parts) or text[-4000:])
@@ -341,7 +341,7 @@ def interop(run):
 
 def lab(run):
     if built_gcc(run):
-        run.step("the reference deployment in network namespaces", meson_tests, "build-release", "lab", None, (), 1, 1200)
+        run.step("the reference deployment in network namespaces", meson_tests, "build-release", "lab", None, (), 1, 1800)
 
 
 def lab_beside_builds(run):

@@ -84,7 +84,7 @@ def exact_least_connections(checks, lab):
         checks.ok(sum(counts) == 31 and max(counts) - min(counts) <= 1, f"31 connections: {counts}", counts)
         current = [member["serverside"]["connections_current"] for member in lab.sluice.members(POOLS[2]).values()]
         checks.equal(sorted(current), sorted(counts), "show member counts the same")
-        flows = lab.sluice.json("show", "flows", "virtual", "default_nginx-vs-99", "limit", "100")
+        flows = lab.sluice.json("show", "flows", "virtual", "default_nginx-vs-99", "limit", "1000")
         checks.equal(len([flow for flow in flows["flows"] if flow["state"].lower() == "established"]), 31,
                      "show flows lists them")
     finally:

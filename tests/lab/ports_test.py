@@ -54,7 +54,7 @@ def kinds(checks):
                     wait_until(lab.sluice.answers, 20, "sluiced does not answer")
                 else:
                     lab.start_sluice(device=device, workers=workers)
-                wait_until(lambda: all(node.established("172.16.40.202") for node in lab.nodes), 40, "no BGP")
+                wait_until(lambda: all(node.established("172.16.40.202") for node in lab.nodes), 90, "no BGP")
                 serves(checks, lab, what)
                 checks.ok(lab.sluice.stop(), f"{what}: ends by itself")
         except Exception as error:  # one kind that fails must not hide the others

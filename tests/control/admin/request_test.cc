@@ -97,12 +97,15 @@ TEST(ParsePing, HasLimits) {
 }
 
 TEST(ParseCapture, WantsAnAbsolutePath) {
-  EXPECT_TRUE(parse_capture(Json{{"path", "/tmp/x"}}));
-  EXPECT_EQ(parse_capture(Json{{"path", "/tmp/x"}, {"snaplen", 0}})->snaplen, 262144u);
-  EXPECT_FALSE(parse_capture(Json{{"path", "x"}}));
-  EXPECT_FALSE(parse_capture(Json::object()));
-  EXPECT_FALSE(parse_capture(Json{{"path", std::string("/a\0b", 4)}}));
-  EXPECT_FALSE(parse_capture(Json{{"path", "/x"}, {"snaplen", 262145}}));
+  const auto parse = [](std::string_view text) { return parse_capture(Json::parse(text)); };
+  EXPECT_TRUE(parse(R"({"path":"/tmp/x"})"));
+  const auto whole = parse(R"({"path":"/tmp/x","snaplen":0})");
+  ASSERT_TRUE(whole) << whole.error().text();
+  EXPECT_EQ(whole->snaplen, 262144u);
+  EXPECT_TRUE(parse(R"({"path":"/x","snaplen":262144})"));
+  for (const char* bad : {R"({"path":"x"})", "{}", R"({"path":"/a\u0000b"})", R"({"path":"/x","snaplen":262145})"}) {
+    EXPECT_FALSE(parse(bad)) << bad;
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The engine on real kernel interfaces: af_packet on a veth, the host port's tap, and what the kernel must not do.
 //
-// The test makes network namespaces of its own (unshare for the engine, `ip netns add sluice-veth-PID` for the peer)
+// The test makes network namespaces of its own (unshare for the engine, `ip netns add veth-peer-PID` for the peer)
 // and needs root; it is skipped otherwise. A tiny router answers ARP and ping for the virtual address, and carries
 // packets between the segment and the host port. The peer keeps the kernel's defaults: partial checksums, TSO, GRO.
 #include <arpa/inet.h>
@@ -49,7 +49,7 @@ Output shell(const std::string& command) {
   return out;
 }
 
-std::string peer_name() { return "sluice-veth-" + std::to_string(getpid()); }
+std::string peer_name() { return "veth-peer-" + std::to_string(getpid()); }
 Output in_peer(const std::string& command) { return shell("ip netns exec " + peer_name() + " " + command); }
 Output in_peer_python(const std::string& code) { return in_peer("python3 -c '" + code + "'"); }
 

@@ -71,7 +71,8 @@ def facts(checks):
         checks.equal((fact["connections_established"], fact["connections_dropped"]), (1, 0), "connections")
         for direction in ("messages_sent", "messages_received"):
             counts = fact[direction]
-            checks.ok(counts["open"] == 1 and counts["update"] >= 1 and counts["keepalive"] >= 1, f"{direction} counted",
+            # Two OPENs when both sides opened at the same moment: one connection lost the collision (RFC 4271 6.8).
+            checks.ok(counts["open"] in (1, 2) and counts["update"] >= 1 and counts["keepalive"] >= 1, f"{direction} counted",
                       counts)
         checks.ok(fact["local_address"] == LB_ADDRESS and fact["foreign_address"] == MASTER_ADDRESS
                   and 179 in (fact["local_port"], fact["foreign_port"]) and fact["next_hop"] == LB_ADDRESS,

@@ -30,6 +30,7 @@ SANITIZED = {
 # Programs whose subject is threads: these run under TSan too.
 THREADED = ("test-base", "test-worker", "test-io")
 FUZZ_SECONDS = 8
+SUMMARY_LINES = 16
 
 
 class Run:
@@ -47,7 +48,7 @@ class Run:
         self.failed += failed
         self.skipped += skipped
         if failed:
-            self.failures.append(name)
+            self.failures.append((name, detail))
         verdict = "FAILED" if failed else "ok"
         counts = f"{passed} passed" + (f", {failed} failed" if failed else "") + (
             f", {skipped} skipped" if skipped else "")
@@ -214,7 +215,7 @@ def interesting(text):
     lines = text.splitlines()
     keep = set()
     for number, line in enumerate(lines):
-        if re.search(r"^not ok|Failure$|FAILED|ERROR: |runtime error|WARNING: ThreadSan|Assertion|terminate", line):
+        if re.search(r"^not ok|^FAIL|^TIMEOUT|Failure$|FAILED|ERROR: |runtime error|WARNING: ThreadSan|Assertion|terminate", line):
             keep.update(range(number - 1, number + 8))
     return "\n".join(line for number, line in enumerate(lines) if number in keep) or "\n".join(lines[-30:])
 
@@ -225,7 +226,7 @@ def built(run, title, directory, targets=(), prefix=()):
     """Builds once, however many groups need it. False: it cannot be built."""
     if not any(name == title for name, _ in run.times):
         run.step(title, build, directory, targets, prefix)
-    return title not in run.failures
+    return title not in [name for name, _ in run.failures]
 
 
 def built_gcc(run):
@@ -405,8 +406,10 @@ def main():
     for title, seconds in run.times:
         say(f"  {seconds:6.0f} s  {title}")
     say(f"  {time.monotonic() - started:6.0f} s  in all; logs in {os.path.relpath(RESULTS)}/")
-    for name in run.failures:
+    for name, detail in run.failures:  # once more at the end: who reads only that should know why
         say(f"  FAILED: {name}")
+        for line in detail.splitlines()[:SUMMARY_LINES]:
+            say(f"    {line[:300]}")
     if run.skipped:
         say(f"  {run.skipped} skipped")
     say(f"{run.passed} passed, {run.failed} failed")

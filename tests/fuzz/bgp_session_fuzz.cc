@@ -55,6 +55,8 @@ class World {
     settings_.multipath_max = (b & 1) != 0 ? 4 : 1;
     settings_.stale_time_max = 200s;
     settings_.restarting = (b & 2) != 0;
+    settings_.hold_announcements = (b & 8) != 0;
+    settings_.forwarding_preserved = (b & 16) != 0;
     policy_ = (b & 4) != 0;
     for (unsigned i = 0; i < kNeighbours; ++i) {
       NeighborSettings n;
@@ -118,13 +120,15 @@ class World {
         return act([&] { speaker_.announce(now_, prefix, a, out_); });
       }
       case kOperator:
-        switch (number() >> 8 & 3) {
+        switch (number() >> 8 & 7) {
           case 0:
             return act([&] { speaker_.clear(now_, neighbour_address(op.neighbour), out_); });
           case 1:
             return act([&] { speaker_.refresh(now_, neighbour_address(op.neighbour), out_); });
           case 2:
             return act([&] { speaker_.resend(neighbour_address(op.neighbour)); });
+          case 4:
+            return act([&] { speaker_.ready(now_, out_); });
           default:
             settings_.neighbors[op.neighbour].enabled = !settings_.neighbors[op.neighbour].enabled;
             return act([&] { speaker_.configure(now_, settings_, out_); });
@@ -159,6 +163,10 @@ class World {
         for (const auto& [key, there] : n.paths) require(current.contains(key));
       }
       if (!n.established) continue;
+      if (speaker_.restarting()) {  // RFC 4724 4.1: announcements come last
+        require(conns_.at(n.conn).told.empty());
+        continue;
+      }
       std::size_t told = 0;
       const auto& negotiated = conns_.at(n.conn).negotiated;
       for (const auto& [prefix, a] : announced_) {
@@ -168,8 +176,8 @@ class World {
       }
       require(told == conns_.at(n.conn).told.size());
     }
-    if (settings_.restarting && now_ - start_ < settings_.restart_defer_max) return;  // nothing is decided yet
     for (const auto& [prefix, hops] : fib_) require(all.contains(prefix));
+    if (speaker_.restarting() && settings_.forwarding_preserved) return;  // the routes of before stay until the end
     for (const auto& [prefix, count] : all) compare_decision(prefix);
   }
 
@@ -519,8 +527,7 @@ class World {
   SpeakerSettings settings_;
   Speaker speaker_;
   Outputs out_;
-  const Instant start_ = instant_ns(1'000'000'000);
-  Instant now_ = start_;
+  Instant now_ = instant_ns(1'000'000'000);
   bool policy_ = false, valid_ = false;
   std::size_t piece_ = 65536;
   ConnId next_conn_ = 1, receiving_ = 0;

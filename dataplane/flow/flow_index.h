@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "dataplane/base/huge_array.h"
+#include "dataplane/base/prefetch.h"
 
 namespace sluice::flow {
 
@@ -28,7 +29,7 @@ class FlowIndex {
   explicit FlowIndex(std::size_t keys_max)
       : mask_(std::bit_ceil(keys_max / 8 + 1) - 1), keys_max_(keys_max), buckets_(mask_ + 1) {}
 
-  void prefetch(std::uint64_t hash) const { __builtin_prefetch(&buckets_[home(hash)]); }
+  void prefetch(std::uint64_t hash) const { prefetch_line(&buckets_[home(hash)]); }
 
   // The first entry whose tag fits, without comparing keys: what to prefetch. kNone: there is none in the home bucket.
   static constexpr std::uint32_t kNone = 0xffffffff;

@@ -24,6 +24,7 @@
 
 #include "dataplane/base/hash.h"
 #include "dataplane/base/huge_array.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/base/time.h"
 #include "dataplane/base/timer_wheel.h"
 #include "dataplane/flow/flow_index.h"
@@ -83,7 +84,7 @@ class FlowTable {
   }
   void prefetch_entry(std::uint64_t hash) const {
     const std::uint32_t reference = index_.first_candidate(hash);
-    if (reference != FlowIndex::kNone) prefetch_flow(reference >> 1);
+    if (reference != FlowIndex::kNone) prefetch_object(&flows_[reference >> 1]);
   }
   Hit find(const FlowKey& key, std::uint64_t hash) const {
     const std::uint32_t reference =
@@ -103,8 +104,8 @@ class FlowTable {
     cold_[i].next = kNone;
     flows_[i] = F{};
     if (free_ != kNone) {  // the next one's turn comes soon, and after some churn it lies anywhere
-      prefetch_flow(free_);
-      __builtin_prefetch(&cold_[free_], 1);
+      prefetch_object(&flows_[free_]);
+      prefetch_object(&cold_[free_]);
     }
     return &flows_[i];
   }
@@ -200,10 +201,6 @@ class FlowTable {
     bool embryonic = false;
   };
 
-  void prefetch_flow(std::uint32_t i) const {
-    const auto* line = reinterpret_cast<const char*>(&flows_[i]);
-    for (std::size_t offset = 0; offset < sizeof(F); offset += 64) __builtin_prefetch(line + offset, 1);
-  }
   std::uint32_t index_of(const F& flow) const { return static_cast<std::uint32_t>(&flow - flows_.data()); }
   std::uint32_t index_of(const Timer& timer) const {
     return static_cast<std::uint32_t>(&static_cast<const Cold&>(timer) - cold_.data());

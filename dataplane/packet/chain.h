@@ -4,6 +4,7 @@
 // Follows: DPDK's mbuf library. Tested by: tests/dataplane/packet/chain_test.cc
 #pragma once
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/packet/packet.h"
 #include "dataplane/packet/sink.h"
 #include "dataplane/wire/checksum.h"
@@ -70,7 +71,7 @@ bool append_chain(Packet head, Packet tail);
 void add_to_checksum(Packet packet, std::uint32_t offset, std::uint32_t length, wire::ChecksumSum& sum);
 
 // Asks the CPU for the first bytes of a packet that will be parsed soon.
-inline void prefetch(Packet packet) { __builtin_prefetch(packet.mbuf()); }
-inline void prefetch_data(Packet packet) { __builtin_prefetch(packet.data()); }
+inline void prefetch(Packet packet) { prefetch_line(packet.mbuf()); }
+inline void prefetch_data(Packet packet) { prefetch_line(packet.data()); }
 
 }  // namespace sluice::packet

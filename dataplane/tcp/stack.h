@@ -26,6 +26,7 @@
 
 #include "dataplane/base/counter.h"
 #include "dataplane/base/hash.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/base/timer_wheel.h"
 #include "dataplane/base/token_bucket.h"
 #include "dataplane/packet/sink.h"
@@ -76,16 +77,13 @@ class Stack {
   Conn* find(const Tuple& tuple) const;
   // Asks for what find() and input() of this tuple will read, a burst ahead: first the place in the table, then (its
   // line is there) the first conn of that place, most often the right one.
-  void prefetch_place(const Tuple& tuple) const { __builtin_prefetch(&buckets_[bucket_of(tuple)]); }
+  void prefetch_place(const Tuple& tuple) const { prefetch_line(&buckets_[bucket_of(tuple)]); }
   Conn* prefetch_conn(const Tuple& tuple) const {
     Conn* const conn = buckets_[bucket_of(tuple)];
     if (conn != nullptr) prefetch(*conn);
     return conn;
   }
-  static void prefetch(const Conn& conn) {
-    const char* const p = reinterpret_cast<const char*>(&conn);
-    for (std::size_t line = 0; line < sizeof(Conn); line += 64) __builtin_prefetch(p + line);
-  }
+  static void prefetch(const Conn& conn) { prefetch_object(&conn); }
   void input(Instant now, Conn& conn, packet::Packet packet, const wire::Layers& layers);
   // A segment to a listening endpoint with no conn: a SYN makes a conn (or a cookie), an ACK that returns a cookie
   // makes an established one, all else is answered with RST. Returns the new conn if there is one; `owner` is set in

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/packet/chain.h"
 
 namespace sluice::lb {
@@ -91,9 +92,8 @@ bool Proxy::verify(packet::Packet packet, const wire::Layers& layers) {
 void Proxy::prefetch_session(const Conn* conn) {
   const Session* const s = session_of(conn);
   if (s == nullptr) return;
-  const char* const p = reinterpret_cast<const char*>(s);
-  for (std::size_t line = 0; line < sizeof(Session); line += 64) __builtin_prefetch(p + line);
-  __builtin_prefetch(conn->send_queue.front());
+  prefetch_object(s);
+  prefetch_line(conn->send_queue.front());
 }
 
 void Proxy::prefetch_other_side(const Conn* conn) {

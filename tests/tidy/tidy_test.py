@@ -39,6 +39,8 @@ EXAMPLES = {
     rules.file_length: ([{"lb/l4/a.cc": TOP + "\n" * 800}], [{"lb/l4/a.cc": TOP + "\n" * 799}]),
     rules.no_generated_files: (
         [{"build/a.o": "x"}, {"lb/a.o": "x"}, {"data.bin": "x" * (rules.BYTES_MAX + 1)}], [{"lb/l4/a.cc": TOP}]),
+    rules.prefetches_stay: (
+        [{"lb/l4/a.cc": TOP + "__builtin_prefetch(p);\n"}], [{"lb/l4/a.cc": TOP + "prefetch_line(p);\n"}]),
     rules.nothing_postponed: ([{"lb/l4/a.cc": TOP + "// TODO: later\n"}], [{"lb/l4/a.cc": TOP}]),
     rules.links_exist: (
         [{"README.md": "[gone](docs/gone.md)\n"}],

@@ -3,8 +3,8 @@
 //   struct L4Flow : flow::Entry { … };                     // the owner's own fields, no constructor with side effects
 //   FlowTable<L4Flow> table(262144, seed, now);
 //   const auto hash = table.prefetch(key);                 // for each packet of a burst: stage 1
-//   table.prefetch_entry(hash);                            // stage 2
-//   if (auto hit = table.find(key, hash)) { hit->last_used = table.tick(now); … }
+//   const auto candidate = table.prefetch_entry(hash);     // stage 2
+//   if (auto hit = table.find(key, hash, candidate)) { hit->last_used = table.tick(now); … }
 //   L4Flow* flow = table.allocate();                       // null when full: make room with oldest_embryonic()
 //   table.insert(*flow, hash, now, now + 10s);             // hash: of the client's key
 //   table.expire(now, 64, [&](L4Flow& f) -> Instant { … }); // a later deadline keeps it; <= now: erase it there
@@ -77,14 +77,25 @@ class FlowTable {
 
   // ---- lookup, in stages for a burst
   std::uint64_t hash(const FlowKey& key) const { return key.hash(seed_); }
-  std::uint64_t prefetch(const FlowKey& key) const {
-    const std::uint64_t hash = key.hash(seed_);
+  std::uint64_t prefetch(const FlowKey& key) const { return prefetch(key.words()); }
+  std::uint64_t prefetch(FlowKey::Words key) const {
+    const std::uint64_t hash = FlowKey::hash(seed_, key);
     index_.prefetch(hash);
     return hash;
   }
-  void prefetch_entry(std::uint64_t hash) const {
-    const std::uint32_t reference = index_.first_candidate(hash);
-    if (reference != FlowIndex::kNone) prefetch_object(&flows_[reference >> 1]);
+  // Where the flow probably is; kNoCandidate: not in its home bucket.
+  static constexpr std::uint32_t kNoCandidate = FlowIndex::kNone;
+  std::uint32_t prefetch_entry(std::uint64_t hash) const {
+    const std::uint32_t candidate = index_.first_candidate(hash);
+    if (candidate != kNoCandidate) prefetch_object(&flows_[candidate >> 1]);
+    return candidate;
+  }
+  // The table may have changed since: slots out of use have no keys.
+  Hit find(const FlowKey& key, std::uint64_t hash, std::uint32_t candidate) const {
+    if (candidate != kNoCandidate && flows_[candidate >> 1].keys[candidate & 1] == key) [[likely]] {
+      return {&flows_[candidate >> 1], static_cast<Direction>(candidate & 1)};
+    }
+    return find(key, hash);
   }
   Hit find(const FlowKey& key, std::uint64_t hash) const {
     const std::uint32_t reference =
@@ -111,6 +122,7 @@ class FlowTable {
   }
   void release(F& flow) {  // allocated, not inserted
     const std::uint32_t i = index_of(flow);
+    flow.keys[0] = flow.keys[1] = FlowKey{};
     cold_[i].next = free_;
     free_ = i;
   }

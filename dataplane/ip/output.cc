@@ -87,7 +87,7 @@ void IpOutput::push(Instant now, packet::Packet frame, const Hop& hop) {
   context_.sink.push(hop.port, frame);
 }
 
-void IpOutput::transmit(Instant now, packet::Packet packet, const Hop& hop, const TransmitSpec& spec) {
+void IpOutput::transmit_slowly(Instant now, packet::Packet packet, Hop hop, TransmitSpec spec) {
   const packet::PortInfo& port = context_.ports[hop.port];
   packet::clear_offload_flags(packet);
   if (!place_ethernet(packet, spec.l3_offset)) return context_.drops.drop(packet, DropReason::packet_too_large);

@@ -83,11 +83,15 @@ class IpOutput {
 
   // The way to a destination; `cache` is read, and filled in when the way is usable.
   Hop route(Instant now, Ipv4Address destination, std::uint32_t flow_hash, CachedHop& cache) {
-    if (cache.epoch == context_.epoch.value()) [[likely]] {
-      const packet::PortId port = context_.neighbors.port_of(cache.neighbor);
-      return {HopStatus::usable, port, context_.ports[port].mtu, cache.neighbor};
-    }
+    if (remembers(cache)) [[likely]]
+      return remembered(cache);
     return route_uncached(now, destination, flow_hash, cache);
+  }
+  // What route() asks its cache, for who does not want to ask any further.
+  bool remembers(const CachedHop& cache) const { return cache.epoch == context_.epoch.value(); }
+  Hop remembered(const CachedHop& cache) const {
+    const packet::PortId port = context_.neighbors.port_of(cache.neighbor);
+    return {HopStatus::usable, port, context_.ports[port].mtu, cache.neighbor};
   }
   Hop route(Instant now, Ipv4Address destination, std::uint32_t flow_hash) {
     CachedHop unused;
@@ -96,7 +100,16 @@ class IpOutput {
 
   // Takes the packet over and sends it (or lets it wait for ARP; fragments it when larger than the MTU and DF is
   // clear). Precondition: hop.can_transmit(); the frame has no padding.
-  void transmit(Instant now, packet::Packet packet, const Hop& hop, const TransmitSpec& spec);
+  void transmit(Instant now, packet::Packet packet, const Hop& hop, const TransmitSpec& spec) {
+    const bool as_it_is = spec.l3_offset == wire::kEthernetLength && spec.l4 == L4Checksum::right &&
+                          !spec.ipv4_checksum && packet.length() <= wire::kEthernetLength + std::uint32_t{hop.mtu} &&
+                          context_.neighbors.is_usable(hop.neighbor);
+    if (!as_it_is) [[unlikely]]
+      return transmit_slowly(now, packet, hop, spec);
+    packet::clear_offload_flags(packet);
+    context_.neighbors.use(now, hop.neighbor).write(packet.data());
+    context_.sink.push(hop.port, packet);
+  }
 
   // Straight to a port, to a known MAC address: for the host port, where there is nothing to look up.
   void transmit_to(packet::Packet packet, packet::PortId port, const MacAddress& destination, const TransmitSpec& spec);
@@ -107,6 +120,8 @@ class IpOutput {
   void send(Instant now, packet::Packet packet, const TransmitSpec& spec, std::uint32_t flow_hash = 0);
 
  private:
+  // transmit() of a packet that must be changed, cut, or wait.
+  void transmit_slowly(Instant now, packet::Packet packet, Hop hop, TransmitSpec spec);
   Hop route_uncached(Instant now, Ipv4Address destination, std::uint32_t flow_hash, CachedHop& cache);
   // Moves the frame's start so that Ethernet's 14 bytes are just before IPv4.
   bool place_ethernet(packet::Packet packet, std::uint8_t l3_offset);

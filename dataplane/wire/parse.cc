@@ -2,19 +2,15 @@
 #include "dataplane/wire/parse.h"
 
 #include "dataplane/wire/arp.h"
+#include "dataplane/wire/plain.h"
 
 namespace sluice::wire {
 namespace {
 
 using Outcome = std::optional<DropReason>;
 
-// A header of 20 bytes, the usual one, is summed without a loop.
 bool is_ipv4_checksum_good(const std::uint8_t* p, std::size_t header_length) {
-  if (header_length != kIpv4Length) return raw_sum(p, header_length) == 0xffff;
-  std::uint64_t sum = std::uint64_t{load_raw<std::uint32_t>(p)} + load_raw<std::uint32_t>(p + 4) +
-                      load_raw<std::uint32_t>(p + 8) + load_raw<std::uint32_t>(p + 12) +
-                      load_raw<std::uint32_t>(p + 16);
-  return fold_checksum(sum) == 0xffff;
+  return header_length == kIpv4Length ? is_plain_ipv4_checksum_good(p) : raw_sum(p, header_length) == 0xffff;
 }
 
 void set_ports(const std::uint8_t* l4, Layers& layers) {

@@ -17,6 +17,7 @@
 #include "lb/datapath/datapath.h"
 
 #include "dataplane/packet/chain.h"
+#include "dataplane/wire/plain.h"
 #include "lb/datapath/impl.h"
 
 namespace sluice::lb {
@@ -25,6 +26,7 @@ using wire::PacketKind;
 
 void Datapath::on_burst(Instant now, packet::PortId rx_port, packet::Batch& batch) {
   for (const packet::Packet packet : batch.view()) packet.set_rx_port(rx_port);
+  if (rx_port == impl_->host_port) impl_->counters.host_packets_in.add(batch.count);
   impl_->process(now, batch, Impl::Origin::port);
 }
 
@@ -41,8 +43,8 @@ void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
   for (const packet::Packet packet : batch.view()) {
     if (stage(packet, staged[count])) batch.packets[count++] = packet;
   }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (staged[i].hash != 0) l4->table().prefetch_entry(staged[i].hash);
+  for (Staged& s : std::span(staged.data(), count)) {
+    s.candidate = s.has_flow_key() ? l4->table().prefetch_entry(s.hash) : L4FlowTable::kNoCandidate;
   }
   proxy->prefetch(std::span(staged.data(), count), [](const Staged& s) -> const wire::Layers& { return s.layers; });
   for (std::uint32_t i = 0; i < count; ++i) dispatch(now, batch.packets[i], staged[i], origin);
@@ -51,11 +53,21 @@ void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
 }
 
 // False: the packet has ended here.
-bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
-  const packet::PortId rx_port = packet.rx_port();
-  s.hash = 0;
+[[gnu::noinline]] bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
+  const bool plain = packet.is_contiguous() && packet.l4_checksum() != packet::ChecksumState::bad &&
+                     wire::parse_plain(packet.bytes(), packet.length(), options.ports[packet.rx_port()].mac,
+                                       packet.ipv4_checksum() != packet::ChecksumState::good, s.layers);
+  if (!plain) [[unlikely]]
+    return stage_any(packet, s);
+  packet::trim_padding(packet, s.layers.frame_length());
+  set_flow_key(packet, s);
+  return true;
+}
+
+bool Datapath::Impl::stage_any(packet::Packet packet, Staged& s) {
   packet::pull_up_headers(packet);  // where it cannot, the parse finds the headers cut
-  const wire::ParseOptions parse{options.ports[rx_port].mac, packet.ipv4_checksum() != packet::ChecksumState::good,
+  const wire::ParseOptions parse{options.ports[packet.rx_port()].mac,
+                                 packet.ipv4_checksum() != packet::ChecksumState::good,
                                  packet.l4_checksum() == packet::ChecksumState::bad};
   if (const auto reason = wire::parse(packet.bytes(), packet.length(), parse, s.layers)) {
     drops.drop(packet, *reason);
@@ -67,20 +79,21 @@ bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
     return false;
   }
   packet::trim_padding(packet, s.layers.frame_length());
-  if (s.layers.kind == PacketKind::tcp || s.layers.kind == PacketKind::udp) {
-    s.key = key_of(s.layers);
-    s.hash = l4->table().prefetch(s.key);
-  }
+  if (s.has_flow_key()) set_flow_key(packet, s);
   return true;
 }
 
-void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Origin origin) {
-  if (is_from_host(packet)) [[unlikely]]
-    counters.host_packets_in.add();
+inline void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Origin origin) {
+  if (s.has_flow_key()) [[likely]] {
+    if (const auto hit = l4->table().find(s.key, s.hash, s.candidate)) return l4->forward(now, packet, s.layers, hit);
+  }
+  dispatch_without_flow(now, packet, s, origin);
+}
+
+void Datapath::Impl::dispatch_without_flow(Instant now, packet::Packet packet, Staged& s, Origin origin) {
   switch (s.layers.kind) {
     case PacketKind::tcp:
     case PacketKind::udp:
-      if (const auto hit = l4->table().find(s.key, s.hash)) return l4->forward(now, packet, s.layers, hit);
       if (s.layers.kind == PacketKind::tcp) {
         if (tcp::Conn* conn = proxy->find(s.layers); conn != nullptr && proxy->input(now, packet, s.layers, *conn)) {
           return;
@@ -109,10 +122,8 @@ void Datapath::Impl::on_fragment(Instant now, packet::Packet packet, Staged& s, 
     return drops.drop(whole, *reason);
   }
   if (s.layers.kind == PacketKind::fragment) return drops.drop(whole, DropReason::fragment_malformed);
-  if (s.layers.kind == PacketKind::tcp || s.layers.kind == PacketKind::udp) {
-    s.key = key_of(s.layers);
-    s.hash = l4->table().prefetch(s.key);
-  }
+  s.candidate = L4FlowTable::kNoCandidate;
+  if (s.has_flow_key()) set_flow_key(whole, s);
   dispatch(now, whole, s, origin);
 }
 

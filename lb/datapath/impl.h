@@ -34,14 +34,18 @@ struct Datapath::Impl {
 
   // ---- datapath.cc: a packet's way, in this order
   struct Staged {
+    bool has_flow_key() const { return layers.kind == wire::PacketKind::tcp || layers.kind == wire::PacketKind::udp; }
     wire::Layers layers;
-    flow::FlowKey key;
+    flow::FlowKey key;  // this and its hash: if it has one
     std::uint64_t hash = 0;
+    std::uint32_t candidate = L4FlowTable::kNoCandidate;
   };
   enum class Origin : std::uint8_t { port, handover };
   void process(Instant now, packet::Batch& batch, Origin origin);
   bool stage(packet::Packet packet, Staged& staged);
+  bool stage_any(packet::Packet packet, Staged& staged);  // and of any kind
   void dispatch(Instant now, packet::Packet packet, Staged& staged, Origin origin);
+  void dispatch_without_flow(Instant now, packet::Packet packet, Staged& staged, Origin origin);
   void on_fragment(Instant now, packet::Packet packet, Staged& staged, Origin origin);
   void on_icmp(Instant now, packet::Packet packet, wire::Layers& layers, Origin origin);
   void without_flow(Instant now, packet::Packet packet, const Staged& staged, Origin origin);
@@ -53,6 +57,13 @@ struct Datapath::Impl {
   bool pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   flow::FlowKey key_of(const wire::Layers& layers) const {
     return {layers.source, layers.destination, layers.src_port, layers.dst_port, layers.protocol, {}};
+  }
+  void set_flow_key(packet::Packet packet, Staged& s) {
+    const std::uint8_t* const frame = packet.data();
+    const auto words =
+        flow::FlowKey::words_of_headers(frame + s.layers.l3_offset, frame + s.layers.l4_offset, s.layers.protocol);
+    s.hash = l4->table().prefetch(words);
+    s.key = flow::FlowKey::of_words(words);
   }
   bool is_from_host(packet::Packet packet) const { return packet.rx_port() == host_port; }
   ip::TransmitSpec as_received(packet::Packet packet, const wire::Layers& layers) const {

@@ -1,6 +1,6 @@
 // Packets of flows that exist, and the ends of flows; see l4.h.
 #include "lb/l4/l4.h"
-#include "lb/l4/rewrite.h"
+#include "lb/l4/pass.h"
 
 namespace sluice::lb {
 
@@ -114,39 +114,20 @@ void L4::forward(Instant now, packet::Packet packet, const wire::Layers& layers,
     end(flow);
 }
 
-void L4::pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d) {
+// A packet whose way out is not known, or that must be cut, made anew, or goes to the kernel's side.
+void L4::pass_slowly(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d) {
   const unsigned i = index_of(d);
   const Ipv4Address destination = flow.keys[1 - i].source;
   const ip::Hop hop = context_.output.route(now, destination, route_hash(flow.keys[0]), flow.hops[i]);
   const bool to_host = hop.status == ip::HopStatus::local;
-  if (!hop.can_transmit() && !to_host) [[unlikely]]
-    return context_.drops.drop(packet, ip::drop_reason_of(hop.status));
-  if (!to_host && layers.l3_length > hop.mtu && layers.dont_fragment) [[unlikely]] {
+  if (!hop.can_transmit() && !to_host) return context_.drops.drop(packet, ip::drop_reason_of(hop.status));
+  if (!to_host && layers.l3_length > hop.mtu && layers.dont_fragment) {
     return context_.egress.refuse(now, packet, layers, DropReason::fragmentation_needed,
                                   ip::IcmpError::fragmentation_needed(hop.mtu));
   }
-
-  std::uint8_t* frame = packet.data();
-  std::uint8_t* l4 = frame + layers.l4_offset;
-  const packet::PortId rx_port = packet.rx_port();
-  const ip::L4Checksum checksum = context_.egress.l4_checksum_of(rx_port, layers.protocol, l4);
-  rewrite(flow, d, frame + layers.l3_offset, l4, rx_port == context_.host_port, checksum == ip::L4Checksum::right);
-
-  ++flow.packets[i];
-  flow.bytes[i] += layers.l3_length;
-  TrafficCounters& of_server = flow.virtual_server->traffic.of(options_.worker);
-  TrafficCounters& of_member = flow.member->traffic.of(options_.worker);
-  if (d == Direction::from_client) {
-    of_server.packets_in.add();
-    of_server.bytes_in.add(layers.l3_length);
-    of_member.packets_in.add();
-    of_member.bytes_in.add(layers.l3_length);
-  } else {
-    of_server.packets_out.add();
-    of_server.bytes_out.add(layers.l3_length);
-    of_member.packets_out.add();
-    of_member.bytes_out.add(layers.l3_length);
-  }
+  const ip::L4Checksum checksum =
+      context_.egress.l4_checksum_of(packet.rx_port(), layers.protocol, packet.data() + layers.l4_offset);
+  carry(packet, layers, flow, d, checksum);
   const ip::TransmitSpec spec{.l3_offset = layers.l3_offset, .l4 = checksum};
   if (to_host) return context_.egress.originate(now, packet, spec);
   context_.output.transmit(now, packet, hop, spec);

@@ -74,7 +74,9 @@ class L4 {
   bool track(Instant now, packet::Packet packet, const wire::Layers& layers, L4FlowTable::Hit hit, bool& ends);
   void update_udp(L4Flow& flow, Direction d);
   void linger(L4Flow& flow);
+  void carry(packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d, ip::L4Checksum checksum);
   void pass(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d);
+  void pass_slowly(Instant now, packet::Packet packet, const wire::Layers& layers, L4Flow& flow, Direction d);
 
   // Opening. Each takes what the flow holds, or gives the reason why not.
   std::optional<DropReason> choose_member(Instant now, const wire::Layers& layers, const VirtualServer& vs,

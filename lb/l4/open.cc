@@ -1,7 +1,7 @@
 // New flows: the member, the source address and port, the place in the table; see l4.h.
 #include "lb/balance/balance.h"
 #include "lb/l4/l4.h"
-#include "lb/l4/rewrite.h"
+#include "lb/l4/pass.h"
 
 namespace sluice::lb {
 namespace {

@@ -33,8 +33,7 @@ inline void prepare_deltas(L4Flow& flow) {
 inline void rewrite(const L4Flow& flow, Direction d, std::uint8_t* ipv4, std::uint8_t* l4, bool keep_ttl,
                     bool mend_l4) {
   const flow::FlowKey& back = flow.keys[index_of(opposite(d))];  // source and destination the other way round
-  wire::store_ipv4(ipv4 + wire::kIpv4Source, back.destination);
-  wire::store_ipv4(ipv4 + wire::kIpv4Destination, back.source);
+  back.emit_reversed(ipv4, l4);
   wire::ChecksumDelta ip_delta(flow.ip_delta[index_of(d)]);
   if (keep_ttl) [[unlikely]] {
     ip_delta.replace16(0, 0x0100);
@@ -42,8 +41,6 @@ inline void rewrite(const L4Flow& flow, Direction d, std::uint8_t* ipv4, std::ui
     ipv4[wire::kIpv4Ttl] = static_cast<std::uint8_t>(ipv4[wire::kIpv4Ttl] - 1);
   }
   wire::store_be16(ipv4 + wire::kIpv4Checksum, ip_delta.apply(wire::load_be16(ipv4 + wire::kIpv4Checksum)));
-  wire::store_be16(l4, back.dst_port);
-  wire::store_be16(l4 + 2, back.src_port);
   if (!mend_l4) return;
   const wire::ChecksumDelta l4_delta(flow.l4_delta[index_of(d)]);
   if (flow.is_tcp()) {

@@ -9,8 +9,7 @@ void Network::output(Instant now, tcp::Conn& conn, packet::Packet segment) {
     const std::uint64_t bytes = segment.length() + wire::kIpv4Length;
     // "in" is from the client: what leaves a server-side conn goes on in that direction.
     const bool in = context.role == ConnRole::server || context.role == ConnRole::idle_server;
-    (in ? traffic->packets_in : traffic->packets_out).add();
-    (in ? traffic->bytes_in : traffic->bytes_out).add(bytes);
+    (in ? traffic->in() : traffic->out()).add(bytes);
   }
   send(now, conn.tuple, context.hop, segment);
 }

@@ -108,8 +108,7 @@ bool Proxy::input(Instant now, packet::Packet packet, const wire::Layers& layers
   ConnContext& context = context_of(conn);
   if (TrafficCounters* const traffic = context.traffic) {
     const bool out = context.role == ConnRole::server || context.role == ConnRole::idle_server;
-    (out ? traffic->packets_out : traffic->packets_in).add();
-    (out ? traffic->bytes_out : traffic->bytes_in).add(layers.l3_length);
+    (out ? traffic->out() : traffic->in()).add(layers.l3_length);
   }
   if (conn.state == tcp::State::time_wait && stack_.recycle(now, conn, packet, layers)) return false;
   stack_.input(now, conn, packet, layers);
@@ -133,8 +132,7 @@ std::optional<DropReason> Proxy::open(Instant now, packet::Packet packet, const 
   runtime.half_open.fetch_add(1, std::memory_order_relaxed);
   TrafficCounters& traffic = runtime.traffic.of(options_.worker);
   context_of(*conn) = {cache, &traffic, ConnRole::opening};
-  traffic.packets_in.add();
-  traffic.bytes_in.add(layers.l3_length);
+  traffic.in().add(layers.l3_length);
   return std::nullopt;
 }
 

@@ -16,7 +16,9 @@ Traffic& Traffic::operator+=(const Traffic& other) {
 
 Traffic TrafficTable::sum() const {
   Traffic sum;
-  for (const auto& c : counters_) sum += {c.packets_in.get(), c.bytes_in.get(), c.packets_out.get(), c.bytes_out.get()};
+  for (const auto& [ways] : counters_) {
+    sum += {ways[0].packets.get(), ways[0].bytes.get(), ways[1].packets.get(), ways[1].bytes.get()};
+  }
   return sum;
 }
 

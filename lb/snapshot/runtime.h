@@ -27,7 +27,16 @@ namespace sluice::lb {
 
 // One worker's share. "in" is from the client, "out" towards the client, as IP packets and their bytes.
 struct alignas(64) TrafficCounters {
-  Counter packets_in, bytes_in, packets_out, bytes_out;
+  struct Way {
+    Counter packets, bytes;
+    void add(std::uint64_t length) {
+      packets.add();
+      bytes.add(length);
+    }
+  };
+  Way ways[2];
+  Way& in() { return ways[0]; }
+  Way& out() { return ways[1]; }
 };
 
 // A sum of TrafficCounters at one moment.

@@ -11,7 +11,7 @@
 
 #include "dataplane/wire/arp.h"
 #include "dataplane/wire/ipv6.h"
-#include "dataplane/wire/parse.h"
+#include "dataplane/wire/plain.h"
 
 namespace {
 
@@ -69,8 +69,16 @@ void check_layers(ConstBytes frame, const Layers& layers) {
 }
 
 void run(ConstBytes frame, const ParseOptions& options) {
-  Layers layers;
-  if (!parse(frame, static_cast<std::uint32_t>(frame.size()), options, layers)) check_layers(frame, layers);
+  const auto length = static_cast<std::uint32_t>(frame.size());
+  Layers layers, plain;
+  const bool is_plain = parse_plain(frame, length, options.own_mac, options.verify_ipv4_checksum, plain);
+  if (!parse(frame, length, options, layers)) {
+    check_layers(frame, layers);
+    require(!is_plain || (plain.kind == layers.kind && plain.payload_offset == layers.payload_offset &&
+                          plain.l3_length == layers.l3_length && plain.tcp_flags == layers.tcp_flags));
+  } else {
+    require(!is_plain);  // what is dropped is never plain
+  }
 }
 
 }  // namespace

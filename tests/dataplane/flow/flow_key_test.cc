@@ -35,6 +35,25 @@ TEST(FlowKeyTest, ReversedTwiceIsTheSame) {
   EXPECT_EQ(key().reversed().src_port, 80);
 }
 
+TEST(FlowKeyTest, FromHeadersAndBackIntoThem) {
+  std::uint8_t frame[60]{};
+  std::uint8_t* const ipv4 = frame + 14;
+  std::uint8_t* const l4 = ipv4 + 20;
+  wire::store_ipv4(ipv4 + wire::kIpv4Source, key().source);
+  wire::store_ipv4(ipv4 + wire::kIpv4Destination, key().destination);
+  wire::store_be16(l4, key().src_port);
+  wire::store_be16(l4 + 2, key().dst_port);
+  const auto read = [&](std::uint8_t protocol) {
+    return FlowKey::of_words(FlowKey::words_of_headers(ipv4, l4, protocol));
+  };
+  EXPECT_TRUE(read(6) == key());
+  EXPECT_FALSE(read(17) == key());
+  EXPECT_EQ(FlowKey::hash({1, 2}, key().words()), key().hash({1, 2}));
+  key().emit_reversed(ipv4, l4);
+  EXPECT_TRUE(read(6) == key().reversed());
+  for (const int outside : {11 + 14, 20 + 14 + 4}) EXPECT_EQ(frame[outside], 0);
+}
+
 TEST(FlowKeyTest, Text) {
   EXPECT_EQ(key().text(), "tcp 10.0.0.1:1234 -> 10.0.0.2:80");
   FlowKey other = key();

@@ -41,8 +41,8 @@ TEST(FlowTableTest, BothKeysFindTheFlowWithItsDirection) {
   TestFlow* flow = add(table, 3, kStart + 10s);
   ASSERT_NE(flow, nullptr);
   const auto hash = table.prefetch(client_key(3));
-  table.prefetch_entry(hash);
-  const auto from_client = table.find(client_key(3), hash);
+  const auto candidate = table.prefetch_entry(hash);
+  const auto from_client = table.find(client_key(3), hash, candidate);
   const auto from_server = table.find(server_key(3));
   EXPECT_EQ(from_client.flow, flow);
   EXPECT_EQ(from_client.direction, Direction::from_client);
@@ -53,6 +53,35 @@ TEST(FlowTableTest, BothKeysFindTheFlowWithItsDirection) {
   EXPECT_FALSE(table.find(client_key(3)));
   EXPECT_FALSE(table.find(server_key(3)));
   EXPECT_EQ(table.size(), 0u);
+}
+
+// Packets of a burst are decided on one by one: what an earlier one ended, a later one must not find.
+TEST(FlowTableTest, ACandidateIsNoFlowOnceItEndedOrWasNeverPutIn) {
+  Table table(16, {}, kStart);
+  TestFlow* flow = add(table, 3, kStart + 10s);
+  const auto hash = table.hash(client_key(3));
+  const auto candidate = table.prefetch_entry(hash);
+  ASSERT_NE(candidate, Table::kNoCandidate);
+  table.erase(*flow);
+  EXPECT_FALSE(table.find(client_key(3), hash, candidate));
+  EXPECT_EQ(table.prefetch_entry(hash), Table::kNoCandidate);
+
+  TestFlow* other = add(table, 4, kStart + 10s);  // the same slot
+  ASSERT_EQ(other, flow);
+  EXPECT_FALSE(table.find(client_key(3), hash, candidate));
+  table.erase(*other);
+
+  ASSERT_NE(add(table, 4, kStart + 10s), nullptr);
+  TestFlow* refused = table.allocate();
+  refused->keys[0] = client_key(3);
+  refused->keys[1] = server_key(4);  // taken
+  ASSERT_FALSE(table.insert(*refused, kStart, kStart + 10s));
+  table.release(*refused);
+  for (std::uint32_t slot = 0; slot < 16; ++slot) EXPECT_FALSE(table.find(client_key(3), hash, slot << 1)) << slot;
+
+  // One that is elsewhere is found all the same.
+  TestFlow* third = add(table, 3, kStart + 10s);
+  EXPECT_EQ(table.find(client_key(3), hash, Table::kNoCandidate).flow, third);
 }
 
 TEST(FlowTableTest, AKeyCannotBeTakenTwice) {

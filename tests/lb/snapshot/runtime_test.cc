@@ -58,9 +58,9 @@ TEST(RuntimeTest, IdsAreNeverUsedAgainAndSlotsAre) {
 
 TEST(RuntimeTest, TrafficIsTheSumOverWorkers) {
   TrafficTable table(3);
-  table.of(0).packets_in.add(2);
-  table.of(2).packets_in.add(5);
-  table.of(1).bytes_out.add(7);
+  table.of(0).in().packets.add(2);
+  table.of(2).in().packets.add(5);
+  table.of(1).out().bytes.add(7);
   EXPECT_EQ(table.sum(), (Traffic{7, 0, 0, 7}));
 }
 

@@ -120,6 +120,9 @@ void L4::pass_slowly(Instant now, packet::Packet packet, const wire::Layers& lay
   const Ipv4Address destination = flow.keys[1 - i].source;
   const ip::Hop hop = context_.output.route(now, destination, route_hash(flow.keys[0]), flow.hops[i]);
   const bool to_host = hop.status == ip::HopStatus::local;
+  if (hop.status == ip::HopStatus::no_route) {
+    return context_.egress.refuse(now, packet, layers, DropReason::no_route, ip::IcmpError::net_unreachable());
+  }
   if (!hop.can_transmit() && !to_host) return context_.drops.drop(packet, ip::drop_reason_of(hop.status));
   if (!to_host && layers.l3_length > hop.mtu && layers.dont_fragment) {
     return context_.egress.refuse(now, packet, layers, DropReason::fragmentation_needed,

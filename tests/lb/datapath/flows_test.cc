@@ -124,6 +124,33 @@ TEST_F(FlowsTest, TimeoutsFollowTheConfiguration) {
   EXPECT_NEAR(to_seconds(life()), 20.5, 0.6);
 }
 
+// RFC 1812 §4.3.3.1; a blackhole is silent, as its name says.
+TEST(RouteTest, WhoSendsIntoAFlowWhoseRouteIsGoneHearsOfIt) {
+  World world;
+  world.install_default();
+  world.establish();
+  const auto route = [&](const char* prefix, ip::NextHopGroup hops) {
+    ASSERT_TRUE(world.datapath().fib().apply({*Ipv4Prefix::parse(prefix), std::move(hops)}).has_value());
+  };
+  const auto from_client = world.client().flags(kAck).seq(1001, 5001).payload("x");
+  const auto via_node = ip::NextHop::via(kNetworkPort, test::ip("172.16.40.199"));
+  const std::uint64_t before = world.datapath().counters().unreachables_sent.get();
+
+  route("10.244.0.0/24", {});
+  EXPECT_EQ(world.send(from_client), "drop no_route; int: 172.16.40.80 > 172.16.40.10 icmp 3/0 ttl 255 len 41");
+  EXPECT_EQ(world.datapath().counters().unreachables_sent.get() - before, 1u);
+  unsigned told = 0;  // nobody is told without end
+  for (int i = 0; i < 5000; ++i) told += world.send(from_client) != "drop no_route";
+  EXPECT_GT(told, 0u);
+  EXPECT_LT(told, 2500u);
+
+  route("10.244.0.0/24", {ip::NextHop::blackhole()});
+  EXPECT_EQ(world.send(from_client), "drop route_blackhole");
+  route("10.244.0.0/24", {via_node});
+  EXPECT_EQ(world.send(from_client), "int: 172.16.40.202:40000 > 10.244.0.76:80 tcp A ttl 63 len 1");
+  EXPECT_EQ(world.datapath().flow_count(), 1u);
+}
+
 TEST_F(FlowsTest, ListingShowsWhatIsThere) {
   world.establish();
   world.send(segment(kAck, 1001, 5001).payload_size(100));

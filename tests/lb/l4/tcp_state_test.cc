@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <random>
+
 namespace sluice::lb {
 namespace {
 
@@ -99,6 +102,44 @@ TEST_F(TcpStateTest, TheAnswerToAChallengeReachesTheMember) {
   EXPECT_EQ(track_tcp(flow, kServer, segment(kSyn | kAck, 5000, 1001)), TcpVerdict::pass);
   EXPECT_EQ(track_tcp(flow, kClient, segment(kAck, 1001, 5001)), TcpVerdict::pass);
   EXPECT_EQ(flow.state, FlowState::established);
+}
+
+// The short way of plain segments leaves the flow as the long one does, whatever the segment says.
+TEST_F(TcpStateTest, PlainSegmentsAreTrackedAlikeBothWays) {
+  std::mt19937 random(3);
+  const auto near = [&](std::uint32_t n) {
+    constexpr std::uint32_t kReach = 300'000;
+    return random() % 8 == 0 ? static_cast<std::uint32_t>(random())
+                             : n - kReach + static_cast<std::uint32_t>(random()) % (2 * kReach);
+  };
+  open(0xffff0000, 0x7fff0000, true, true);
+  L4Flow by_short = flow;
+  std::uint32_t changes = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const Direction d = random() % 2 == 0 ? kClient : kServer;
+    const auto payload = static_cast<std::uint32_t>(random() % 3 * 700);
+    std::uint8_t tcp[wire::kTcpLength];
+    wire::emit_tcp(tcp, {.src_port = 1,
+                         .dst_port = 2,
+                         .sequence = near(flow.sides[index_of(d)].end),
+                         .acknowledgment = near(flow.sides[index_of(opposite(d))].end),
+                         .flags = kAck,
+                         .window = static_cast<std::uint16_t>(random())});
+    ASSERT_TRUE(is_plain(by_short, kAck));
+    const L4Flow before = by_short;
+    track_plain(by_short, d, tcp, payload);
+    const TcpSegment whole =
+        segment(kAck, wire::load_be32(tcp + wire::kTcpSequence), wire::load_be32(tcp + wire::kTcpAcknowledgment),
+                payload, wire::load_be16(tcp + wire::kTcpWindow));
+    ASSERT_EQ(track_tcp(flow, d, whole), TcpVerdict::pass);
+    ASSERT_EQ(std::memcmp(by_short.sides, flow.sides, sizeof flow.sides), 0) << i;
+    ASSERT_EQ(flow.state, FlowState::established);
+    changes += std::memcmp(before.sides, flow.sides, sizeof flow.sides) != 0;
+  }
+  EXPECT_GT(changes, 100u);
+  EXPECT_FALSE(is_plain(flow, kAck | kFin));
+  EXPECT_FALSE(is_plain(flow, kRst));
+  EXPECT_FALSE(is_plain(flow, kSyn));
 }
 
 TEST_F(TcpStateTest, EveryStateHasItsTimeout) {

@@ -7,6 +7,7 @@ Usage: bench/path/run.py [--rounds N] [--core N] [--callgrind] BENCH [ARG ...]
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,13 @@ import time
 
 TESTPMD = "dpdk-testpmd"
 PEERS = {"testpmd csum, net_ring": "net_ring0", "testpmd csum, net_null": "net_null0,size=64"}
+
+
+def require(programs):
+    """Says which of {program: Debian package} are missing, and how to get them; then there is nothing to run."""
+    missing = [f"{program} (package {package})" for program, package in programs.items() if not shutil.which(program)]
+    if missing:
+        sys.exit(f"bench/path/run.py: missing: {', '.join(missing)}; as root: docker/install-packages bench")
 
 
 def run_bench(command, core):
@@ -62,6 +70,9 @@ def main():
     args = parser.parse_args()
     if not args.command:
         parser.error("no bench given")
+    require({TESTPMD: "dpdk-dev"} | ({"valgrind": "valgrind"} if args.callgrind else {}))
+    if not shutil.which(args.command[0]):
+        parser.error(f"{args.command[0]} is no program: build it with `ninja -C build-release {args.command[0]}`")
     cases, peers = {}, {name: [] for name in PEERS}
     for _ in range(args.rounds):
         for line in run_bench(args.command, args.core):

@@ -21,14 +21,13 @@ namespace sluice::tcp {
 struct Chunk {
   Chunk* next = nullptr;
   Chunk* previous = nullptr;
-  packet::Packet packet;               // data() + header_length + acked_front is the first payload byte
-  Seq seq;                             // of the first byte (or of the SYN or FIN)
-  std::uint32_t length = 0;            // payload bytes, in all segments of the packet
-  Instant sent_at{};                   // last transmission; zero: never sent
-  std::uint32_t delivered_before = 0;  // conn's delivered_bytes when last sent
-  std::uint16_t acked_front = 0;       // payload bytes already acknowledged that still stand in the packet
-  std::uint8_t header_length = 0;      // bytes of our last transmitted headers still in front of the payload
-  std::uint8_t transmissions = 0;      // saturates
+  packet::Packet packet;           // data() + header_length + acked_front is the first payload byte
+  Seq seq;                         // of the first byte (or of the SYN or FIN)
+  std::uint32_t length = 0;        // payload bytes, in all segments of the packet
+  Instant sent_at{};               // last transmission; zero: never sent
+  std::uint16_t acked_front = 0;   // payload bytes already acknowledged that still stand in the packet
+  std::uint8_t header_length = 0;  // bytes of our last transmitted headers still in front of the payload
+  std::uint8_t transmissions = 0;  // saturates
   bool syn : 1 = false;
   bool fin : 1 = false;
   bool sacked : 1 = false;  // RFC 2018: the peer holds it

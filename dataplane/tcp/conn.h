@@ -107,8 +107,10 @@ struct Conn : Timer {
   bool in_rto_recovery : 1 = false;  // after a retransmission timeout
   bool tlp_out : 1 = false;          // a tail loss probe is in flight
   bool tlp_is_retransmission : 1 = false;
-  bool reordering_seen : 1 = false;   // RACK.reordering_seen
-  bool ack_after_cookie : 1 = false;  // came from a SYN cookie
+  bool reordering_seen : 1 = false;  // RACK.reordering_seen
+  bool may_undo : 1 = false;         // the last reduction of the window could still turn out to have been wrong
+  bool undo_sent : 1 = false;        // … something was sent again since
+  bool undo_by_echo : 1 = false;     // … and the next echoed timestamp may tell (Eifel)
 
   // ---- send sequence space
   Seq iss;
@@ -132,7 +134,7 @@ struct Conn : Timer {
   Seq last_ack_sent;
   std::uint8_t rcv_wscale = 0;
   std::uint8_t unacked_segments = 0;  // full segments received since our last ACK
-  std::uint8_t probes_sent = 0;       // keepalive or window probes unanswered
+  std::uint8_t probes_sent = 0;       // keepalive probes unanswered
   std::uint8_t retries = 0;           // retransmission timeouts since the last progress
   ChunkList receive_queue;
   ChunkList reorder_queue;
@@ -144,17 +146,17 @@ struct Conn : Timer {
 
   // ---- timestamps, RFC 7323
   std::uint32_t ts_recent = 0;
-  std::uint32_t ts_offset = 0;  // ours start at a secret place
-  Instant ts_recent_at{};
+  std::uint32_t ts_offset = 0;       // ours start at a secret place
+  std::uint32_t ts_recent_at_s = 0;  // stack seconds
+  std::uint32_t bare_ack_at_ms = 0;  // stack milliseconds: the last ACK in answer to something out of the window
 
   // ---- round trip and congestion
   RttEstimator rtt;
   CongestionState congestion;
   std::uint32_t sacked_bytes = 0;
-  std::uint32_t lost_bytes = 0;       // marked lost and not sent again
-  std::uint32_t delivered_bytes = 0;  // acknowledged or sacked in all, modulo 2^32
-  Seq recovery_point;                 // RFC 6675
-  std::uint32_t prr_delivered = 0;    // RFC 6937
+  std::uint32_t lost_bytes = 0;     // marked lost and not sent again
+  Seq recovery_point;               // RFC 6675
+  std::uint32_t prr_delivered = 0;  // RFC 6937
   std::uint32_t prr_out = 0;
   std::uint32_t recover_flight = 0;  // RecoverFS
   Instant rack_sent_at{};            // RACK.xmit_ts
@@ -165,6 +167,11 @@ struct Conn : Timer {
   std::uint8_t rack_window_persist = 0;
   Seq rack_dsack_round;
   Seq tlp_end;
+  // What the last reduction took, for when it proves to have been for nothing.
+  std::uint32_t undo_cwnd = 0;
+  std::uint32_t undo_ssthresh = 0;
+  std::uint32_t undo_bytes = 0;  // sent again since then, and not yet reported to have come twice
+  std::uint32_t undo_ts = 0;     // our timestamp when it began
 
   // ---- deadlines; kInstantMax: not set
   Instant retransmit_at = kInstantMax;  // RTO, TLP or window probe, by `retransmit_kind`
@@ -172,8 +179,8 @@ struct Conn : Timer {
   Instant reorder_at = kInstantMax;  // RACK reordering timer
   Instant state_at = kInstantMax;    // connect, FIN-WAIT-2, TIME-WAIT
   Instant last_received{};           // idle and keepalive count from here
-  Instant last_sent{};
-  Instant window_shut_since{};  // zero: open
+  Instant last_sent{};               // bytes, SYN or FIN
+  Instant window_shut_since{};       // zero: open
   enum class Retransmit : std::uint8_t { rto, tlp, window_probe } retransmit_kind = Retransmit::rto;
 
   std::uint32_t flight() const { return snd_nxt - snd_una; }  // bytes sent and not acknowledged
@@ -185,6 +192,14 @@ struct Conn : Timer {
   }
   bool has_unsent() const { return first_unsent != nullptr; }
   bool synchronized() const { return state >= State::established; }
+  // Does it end when nothing comes for long? In FIN-WAIT-2 only while someone still reads: it has a timeout of its own.
+  bool may_idle() const {
+    return state == State::established || state == State::close_wait || state == State::fin_wait_1 ||
+           (state == State::fin_wait_2 && !owner_released);
+  }
+  Instant keepalive_at() const {
+    return std::max(last_received, last_sent) + options->keepalive_interval * (1 + probes_sent);
+  }
   // May the application still queue bytes?
   bool can_send() const { return !fin_queued && (state == State::established || state == State::close_wait); }
 };

@@ -10,10 +10,18 @@ namespace sluice::tcp {
 using wire::kTcpAck, wire::kTcpFin, wire::kTcpRst, wire::kTcpSyn;
 
 namespace {
-constexpr Duration kPawsAge = 24h * 24;           // RFC 7323 section 5.5: ts_recent this old proves nothing
-constexpr std::uint32_t kReorderChunksMax = 256;  // runs kept out of order; more are taken for lost
-constexpr std::uint32_t kCoalesceBytesMax = 256;  // a run this small is copied behind the one before it
-constexpr std::uint32_t kSegmentsPerAck = 2;      // RFC 1122 4.2.3.2
+constexpr std::uint32_t kPawsAge_s = 24 * 86400;    // RFC 7323 section 5.5: ts_recent this old proves nothing
+constexpr std::uint32_t kReorderChunksMin = 256;    // runs kept out of order, at least; see reorder_chunks_max
+constexpr std::uint32_t kReorderRunBytes = 512;     // what a run out of order is expected to have
+constexpr std::uint32_t kCoalesceBytesMax = 256;    // a run this small is copied behind the one before it
+constexpr std::uint32_t kSegmentsPerAck = 2;        // RFC 1122 4.2.3.2
+constexpr std::uint32_t kBareAckInterval_ms = 100;  // answers of one conn to what lies outside of its window
+
+// Runs kept out of order; more are taken for lost. A window full of ordinary segments behind a hole has to fit, or each
+// loss in a long flight costs all that follows it; one full of single bytes does not.
+std::uint32_t reorder_chunks_max(const Conn& conn) {
+  return std::clamp(conn.options->receive_buffer_bytes / kReorderRunBytes, kReorderChunksMin, 65535U);
+}
 }  // namespace
 
 // ---- reading
@@ -58,6 +66,12 @@ void Stack::input(Instant now, Conn& conn, packet::Packet packet, const wire::La
   if (conn.state == State::closed) {
     discard(segment);
     return;
+  }
+  if (conn.state == State::syn_received && !conn.passive && segment.has(kTcpSyn) && segment.has(kTcpAck) &&
+      segment.seq == conn.irs) {
+    // The peer's half of a simultaneous open (RFC 9293 figure 7): its SYN is known, its ACK is what counts.
+    segment.header.flags &= static_cast<std::uint8_t>(~kTcpSyn);
+    segment.seq += 1;
   }
   if (conn.state == State::syn_sent) {
     input_syn_sent(now, conn, segment);
@@ -109,9 +123,9 @@ void Stack::input_syn_sent(Instant now, Conn& conn, Segment& segment) {
     if (Chunk* syn = conn.send_queue.front()) mark_lost(conn, *syn);
     return;
   }
-  AckProgress progress{.prior_una = conn.snd_una};
+  AckProgress progress = progress_of(conn, segment);
   remove_acknowledged(now, conn, segment.ack, progress);
-  if (progress.rtt > Duration::zero()) conn.rtt.sample(progress.rtt, conn.options->rto_min);
+  sample_round_trip(now, conn, segment, progress);
   enter(conn, State::established);
   become_established(now, conn);
   conn.ack_now = true;
@@ -127,7 +141,7 @@ void Stack::take_options(Conn& conn, const Segment& segment) {
   conn.rcv_wscale = conn.window_scale_on ? scale_for(options) : 0;
   if (conn.timestamps_on) {
     conn.ts_recent = segment.options.timestamps->value;
-    conn.ts_recent_at = conn.last_received;
+    conn.ts_recent_at_s = s_since_start(conn.last_received);
   }
   const std::uint16_t theirs = std::max<std::uint16_t>(segment.options.mss.value_or(536), 64);
   set_mss(conn, std::min(theirs, options.mss_max));
@@ -147,7 +161,10 @@ std::uint8_t Stack::scale_for(const Options& options) {
 void Stack::become_established(Instant now, Conn& conn) {
   counters_.established.add();
   conn.congestion.cwnd = initial_window(conn.snd_mss);
-  if (conn.retries > 0) conn.congestion.cwnd = conn.snd_mss;  // a SYN was lost: RFC 5681 section 3.1
+  if (conn.retries > 0) {  // a SYN was lost: RFC 5681 section 3.1, RFC 6298 (5.7)
+    conn.congestion.cwnd = conn.snd_mss;
+    conn.rtt.syn_was_lost();
+  }
   conn.retries = 0;
   conn.rtt.clear_back_off();
   conn.state_at = kInstantMax;
@@ -185,7 +202,8 @@ Conn* Stack::accept(Instant now, const Tuple& tuple, packet::Packet packet, cons
 
 Conn* Stack::accept_syn(Instant now, const Tuple& tuple, const Segment& segment, const Options& options, void* owner) {
   // Half-open conns may never take the last slots: beyond the limit the client's own ACK brings the state back.
-  Conn* conn = half_open_ < limits_.half_open_max ? allocate(now, tuple, options, owner) : nullptr;
+  const bool room = half_open_ < limits_.half_open_max && (slots_free() > slots_kept() || evict_time_wait());
+  Conn* conn = room ? allocate(now, tuple, options, owner) : nullptr;
   Chunk* syn = conn ? chunks_.allocate() : nullptr;
   if (!syn) {
     if (conn) destroy(*conn);
@@ -203,6 +221,7 @@ Conn* Stack::accept_syn(Instant now, const Tuple& tuple, const Segment& segment,
   conn->snd_wl1 = segment.seq;
   conn->congestion.cwnd = conn->snd_mss;
   conn->state_at = now + options.connect_timeout;
+  note_half_open(*conn);
   syn->syn = true;
   queue_chunk(*conn, syn);
   want_output(*conn);
@@ -218,7 +237,7 @@ void Stack::refuse(Instant now, const Tuple& tuple, packet::Packet packet, const
 }
 
 // RFC 6191, and RFC 9293 section 3.10.7.4: a SYN may open the tuple anew when its timestamp, or without timestamps its
-// sequence number, is beyond all that the old conn can have seen.
+// sequence number, is beyond all that the old conn can have seen; or when timestamps come into use only now.
 bool Stack::recycle(Instant now, Conn& conn, packet::Packet packet, const wire::Layers& layers) {
   if (conn.state != State::time_wait || (layers.tcp_flags & (kTcpSyn | kTcpAck | kTcpRst)) != kTcpSyn) return false;
   const std::uint8_t* tcp = packet.data() + layers.l4_offset;
@@ -229,8 +248,13 @@ bool Stack::recycle(Instant now, Conn& conn, packet::Packet packet, const wire::
   if (conn.timestamps_on && options.timestamps) {
     const auto step = static_cast<std::int32_t>(options.timestamps->value - conn.ts_recent);
     newer = step > 0 || (step == 0 && newer);
+  } else if (!conn.timestamps_on && options.timestamps && conn.options->timestamps) {
+    newer = true;
   }
   if (!newer) return false;
+  successor_ = conn.tuple;
+  successor_begin_ = conn.snd_nxt + 1;
+  has_successor_ = true;
   finish(now, conn, CloseReason::finished);
   return true;
 }
@@ -238,8 +262,35 @@ bool Stack::recycle(Instant now, Conn& conn, packet::Packet packet, const wire::
 // ---- checks 1 to 4
 // -----------------------------------------------------------------------------------------------------
 
+std::uint32_t Stack::ms_since_start(Instant now) const {
+  return static_cast<std::uint32_t>((now - start_).count() / 1'000'000);
+}
+
+std::uint32_t Stack::s_since_start(Instant now) const {
+  return static_cast<std::uint32_t>((now - start_).count() / 1'000'000'000);
+}
+
+// One conn answers what lies outside of its window only so often, so that two ends that disagree do not acknowledge
+// each other for ever.
+bool Stack::may_answer(Instant now, Conn& conn) {
+  const std::uint32_t present = ms_since_start(now) + kBareAckInterval_ms;  // never 0
+  if (conn.bare_ack_at_ms != 0 && present - conn.bare_ack_at_ms < kBareAckInterval_ms) return false;
+  conn.bare_ack_at_ms = present;
+  return true;
+}
+
+// RFC 5961 section 7: all conns together send about challenge_acks_per_s. How many exactly differs from second to
+// second, because a limit that can be counted tells an attacker of conns that are not his (CVE-2016-5696).
 void Stack::challenge_ack(Instant now, Conn& conn) {
-  if (!challenge_acks_.take(now)) return;
+  if (!may_answer(now, conn)) return;
+  if (const std::uint32_t second = s_since_start(now) + 1; second != challenge_second_) {
+    challenge_second_ = second;
+    const std::uint64_t noise = hash_u64x2(seed_, second, 0x5961);
+    challenges_left_ = limits_.challenge_acks_per_s - limits_.challenge_acks_per_s / 2 +
+                       static_cast<std::uint32_t>(noise % (std::uint64_t{limits_.challenge_acks_per_s} + 1));
+  }
+  if (challenges_left_ == 0) return;
+  --challenges_left_;
   counters_.challenge_acks.add();
   conn.ack_now = true;
   want_output(conn);
@@ -248,15 +299,16 @@ void Stack::challenge_ack(Instant now, Conn& conn) {
 // First check: PAWS (RFC 7323 section 5.3) and the window (RFC 9293 table 6). An unacceptable segment is answered with
 // an ACK.
 bool Stack::check_sequence(Instant now, Conn& conn, Segment& segment) {
-  if (conn.timestamps_on && !segment.has(kTcpRst)) {
+  const bool ts_recent_is_old = s_since_start(now) - conn.ts_recent_at_s >= kPawsAge_s;
+  if (conn.timestamps_on && !segment.has(kTcpRst) && !segment.has(kTcpSyn)) {
     if (!segment.options.timestamps) {
       counters_.paws_rejected.add();
       return false;  // RFC 7323 section 3.2: silently
     }
     const std::uint32_t value = segment.options.timestamps->value;
-    if (static_cast<std::int32_t>(value - conn.ts_recent) < 0 && now - conn.ts_recent_at < kPawsAge) {
+    if (static_cast<std::int32_t>(value - conn.ts_recent) < 0 && !ts_recent_is_old) {
       counters_.paws_rejected.add();
-      challenge_ack(now, conn);
+      conn.ack_now = conn.ack_now || segment.length > 0 || may_answer(now, conn);
       return false;
     }
   }
@@ -272,21 +324,23 @@ bool Stack::check_sequence(Instant now, Conn& conn, Segment& segment) {
     acceptable =
         window != 0 && (in_range(segment.seq, conn.rcv_nxt, edge) || in_range(segment.end() - 1, conn.rcv_nxt, edge) ||
                         (segment.seq < conn.rcv_nxt && segment.end() > edge));
-    // A probe of our closed window: its acknowledgment counts, its bytes do not.
+    // A probe of our closed window: its acknowledgment counts, its bytes do not. A FIN alone needs no room.
     if (window == 0 && segment.seq == conn.rcv_nxt) {
       acceptable = true;
-      segment.length = 0;
-      segment.fin = false;
-      discard(segment);
       conn.ack_now = true;
+      if (segment.length > 0) {
+        segment.length = 0;
+        segment.fin = false;
+        discard(segment);
+      }
     }
   }
   if (acceptable) {
     // RFC 7323 section 4.3 (2): only a segment that spans the last ACK sent moves ts_recent.
     if (conn.timestamps_on && segment.options.timestamps && segment.seq <= conn.last_ack_sent &&
-        static_cast<std::int32_t>(segment.options.timestamps->value - conn.ts_recent) >= 0) {
+        (ts_recent_is_old || static_cast<std::int32_t>(segment.options.timestamps->value - conn.ts_recent) >= 0)) {
       conn.ts_recent = segment.options.timestamps->value;
-      conn.ts_recent_at = now;
+      conn.ts_recent_at_s = s_since_start(now);
     }
     return true;
   }
@@ -309,7 +363,7 @@ bool Stack::check_sequence(Instant now, Conn& conn, Segment& segment) {
     conn.state_at = now + conn.options->time_wait;
     return false;
   }
-  challenge_ack(now, conn);
+  conn.ack_now = conn.ack_now || segment.length > 0 || may_answer(now, conn);
   return false;
 }
 
@@ -347,8 +401,8 @@ std::uint32_t Stack::receive_window(const Conn& conn) const {
 }
 
 void Stack::note_duplicate(Conn& conn, Seq begin, Seq end) {
-  if (!conn.sack_permitted) return;
-  conn.dsack_pending = true;  // RFC 2883: the next ACK says what came twice
+  if (!conn.sack_permitted || begin == end) return;  // a FIN alone has no bytes to report
+  conn.dsack_pending = true;                         // RFC 2883: the next ACK says what came twice
   conn.dsack_begin = begin;
   conn.dsack_end = end;
 }
@@ -467,6 +521,7 @@ void Stack::queue_out_of_order(Conn& conn, Chunk* chunk) {
   if (before && before->end() > chunk->seq) {
     const std::uint32_t overlap = before->end() - chunk->seq;
     note_duplicate(conn, chunk->seq, chunk->seq + std::min(overlap, chunk->length));
+    conn.latest_reorder = before->seq;  // RFC 2883 section 4: the block that has it is told next
     if (overlap >= chunk->span()) return free_chunk(chunk);
     if (overlap > chunk->length || before->fin) return free_chunk(chunk);
     if (chunk->packet) packet::trim_front(chunk->packet, overlap);
@@ -486,7 +541,7 @@ void Stack::queue_out_of_order(Conn& conn, Chunk* chunk) {
     drops_.consume(chunk->packet);
     chunk->packet = {};
   }
-  if (conn.reorder_chunks >= kReorderChunksMax) {
+  if (conn.reorder_chunks >= reorder_chunks_max(conn)) {
     counters_.no_chunk.add();
     return free_chunk(chunk);
   }

@@ -26,10 +26,11 @@ struct Options {
   Duration idle_timeout = 300s;      // no segment from the peer for so long: reset; 0: never
   Duration keepalive_interval = 0s;  // probes while idle; 0: none
   Duration connect_timeout = 5s;     // no SYN-ACK: give up
-  Duration fin_wait_timeout = 5s;    // our FIN acknowledged, theirs does not come
+  Duration fin_wait_timeout = 5s;    // released, our FIN acknowledged, theirs does not come: reset; 0: never
   Duration time_wait = 2s;
   Duration zero_window_timeout = 20s;  // the peer's window stays shut for so long: reset
   std::uint8_t syn_retries_max = 4;
+  std::uint8_t keepalive_probes_max = 9;  // unanswered: reset
   std::uint8_t retries_max = 8;  // retransmissions of one segment before the conn is given up (R2, RFC 1122 4.2.3.5)
 };
 

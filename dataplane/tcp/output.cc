@@ -21,8 +21,10 @@ constexpr std::uint16_t kHeaderRoom = 60 + 20 + 18;  // TCP with options, IPv4, 
 // ----------------------------------------------------------------------------------------------------
 
 void Stack::output(Instant now, Conn& conn) {
-  if (conn.synchronized() && conn.flight() == 0 && conn.has_unsent() && now - conn.last_sent > conn.rtt.rto())
-    restart_after_idle(conn.congestion);
+  if (conn.synchronized() && conn.flight() == 0 && conn.has_unsent()) {
+    note_limited(conn.congestion, now);
+    if (now - conn.last_sent > conn.rtt.rto()) restart_after_idle(conn.congestion);
+  }
   bool sent = output_lost(now, conn);
   if (conn.state != State::syn_sent && conn.state != State::syn_received) {
     while (output_new(now, conn)) sent = true;
@@ -30,14 +32,21 @@ void Stack::output(Instant now, Conn& conn) {
   } else if (conn.first_unsent && conn.first_unsent->syn) {
     sent = output_chunk(now, conn, *conn.first_unsent) || sent;
   }
-  if (sent && conn.retransmit_at == kInstantMax) arm_retransmit(now, conn);
-  if (conn.ack_now && conn.state != State::syn_sent) output_ack(now, conn, conn.snd_nxt);
+  if (sent && conn.retransmit_at == kInstantMax) arm_retransmit(now, conn, false);
+  if (conn.ack_now && conn.state != State::syn_sent) output_ack(now, conn, acceptable_sequence(conn));
   arm(conn);
 }
 
 bool Stack::may_send(const Conn& conn, const Chunk& chunk) const {
   const std::uint32_t pipe = conn.in_flight();
   return pipe == 0 || pipe + chunk.span() <= conn.congestion.cwnd;
+}
+
+// Of a segment without bytes, such that the peer takes it: one that took back its window would find what we have sent
+// beyond it out of its window, and with it every acknowledgment.
+Seq Stack::acceptable_sequence(const Conn& conn) {
+  if (!conn.synchronized()) return conn.snd_nxt;
+  return min(conn.snd_nxt, conn.snd_una + conn.snd_wnd);
 }
 
 // Again, what is taken for lost; oldest first.
@@ -55,8 +64,8 @@ bool Stack::output_lost(Instant now, Conn& conn) {
 bool Stack::output_new(Instant now, Conn& conn) {
   Chunk* chunk = conn.first_unsent;
   if (!chunk) return false;
-  const Seq edge = conn.snd_una + conn.snd_wnd;
-  const std::uint32_t room = edge > conn.snd_nxt ? edge - conn.snd_nxt : 0;
+  const std::uint32_t room = window_room(conn);
+  if (chunk->length == 0 && room == 0) return false;  // a FIN has its place in the window too
   if (chunk->length > room) {
     // Silly window avoidance, RFC 9293 section 3.8.6.2.1: a full segment, or half the largest window ever offered.
     const std::uint32_t enough = std::min<std::uint32_t>(conn.snd_mss, std::max(conn.snd_wnd_max / 2, 1U));
@@ -64,15 +73,24 @@ bool Stack::output_new(Instant now, Conn& conn) {
     if (room < conn.snd_mss && !split(conn, *chunk, room)) return false;
   }
   if (chunk->length > conn.snd_mss && !split(conn, *chunk, conn.snd_mss)) return false;
+  if (chunk->fin && chunk->span() > room && !split_fin(conn, *chunk)) return false;  // the FIN has to wait
   if (!may_send(conn, *chunk)) return false;
-  if (conn.options->nagle && chunk->length < conn.snd_mss && conn.flight() > 0 && !chunk->fin) return false;
+  // RFC 9293 section 3.7.4, by all that waits: several small runs are no reason to wait once they fill a segment.
+  if (conn.options->nagle && conn.snd_end - chunk->seq < conn.snd_mss && conn.flight() > 0 && !conn.fin_queued)
+    return false;
   return output_chunk(now, conn, *chunk);
+}
+
+// Bytes that the peer has room for behind those sent.
+std::uint32_t Stack::window_room(const Conn& conn) const {
+  const Seq edge = conn.snd_una + conn.snd_wnd;
+  return edge > conn.snd_nxt ? edge - conn.snd_nxt : 0;
 }
 
 // Nothing is in flight and the peer has no room: nothing but our probe will ever make it speak again.
 void Stack::wait_for_window(Instant now, Conn& conn) {
   if (conn.retransmit_at != kInstantMax && conn.retransmit_kind == Conn::Retransmit::window_probe) return;
-  if (conn.window_shut_since == Instant{}) conn.window_shut_since = now;
+  if (conn.snd_wnd == 0 && conn.window_shut_since == Instant{}) conn.window_shut_since = now;
   set_retransmit(conn, now + conn.rtt.rto(), Conn::Retransmit::window_probe);
 }
 
@@ -148,14 +166,20 @@ bool Stack::output_chunk(Instant now, Conn& conn, Chunk& chunk) {
     conn.first_unsent = chunk.next;
     conn.snd_nxt = chunk.end();
   }
-  if (again) counters_.retransmitted_segments.add();
+  if (again) {
+    counters_.retransmitted_segments.add();
+    if (conn.may_undo && (conn.in_recovery || conn.in_rto_recovery)) {
+      conn.undo_bytes += chunk.length;
+      conn.undo_sent = true;
+    }
+  }
   if (conn.in_recovery) conn.prr_out += chunk.span();
   counters_.bytes_out.add(chunk.length);
   emit(now, conn, packet, chunk.seq, flags);
   // Whatever stands in front of the bytes now, down to the Ethernet header, comes off before they are sent again.
   if (in_place) chunk.header_length = static_cast<std::uint8_t>(chunk.packet.length() - chunk.length);
   if (conn.retransmit_at == kInstantMax || conn.retransmit_kind == Conn::Retransmit::window_probe || !again)
-    arm_retransmit(now, conn);
+    arm_retransmit(now, conn, conn.retransmit_kind == Conn::Retransmit::window_probe);
   return true;
 }
 
@@ -197,6 +221,20 @@ bool Stack::split(Conn& conn, Chunk& chunk, std::uint32_t length) {
   return true;
 }
 
+// The FIN of a chunk with bytes becomes a chunk of its own behind it.
+bool Stack::split_fin(Conn& conn, Chunk& chunk) {
+  Chunk* const fin = chunks_.allocate();
+  if (!fin) {
+    counters_.no_chunk.add();
+    return false;
+  }
+  fin->fin = true;
+  fin->seq = chunk.seq + chunk.length;
+  chunk.fin = false;
+  conn.send_queue.insert_after(&chunk, fin);
+  return true;
+}
+
 // Segments larger than the path now takes were dropped on it: they go again, in pieces.
 void Stack::lower_mss(Conn& conn, std::uint16_t mss) {
   const auto payload = static_cast<std::uint16_t>(mss - (conn.timestamps_on ? kTimestampOptionLength : 0));
@@ -209,9 +247,7 @@ void Stack::lower_mss(Conn& conn, std::uint16_t mss) {
 // ---- headers
 // -----------------------------------------------------------------------------------------------------------
 
-std::uint32_t Stack::timestamp_now(Instant now, const Conn& conn) const {
-  return static_cast<std::uint32_t>((now - start_).count() / 1'000'000) + conn.ts_offset;
-}
+std::uint32_t Stack::timestamp_now(Instant now, const Conn& conn) const { return ms_since_start(now) + conn.ts_offset; }
 
 wire::TcpOptions Stack::options_for(Instant now, const Conn& conn, bool syn) const {
   wire::TcpOptions options;
@@ -278,9 +314,12 @@ std::uint16_t Stack::offered_window(Conn& conn, bool syn) {
 bool Stack::emit(Instant now, Conn& conn, packet::Packet packet, Seq sequence, std::uint8_t flags) {
   const bool syn = (flags & kTcpSyn) != 0;
   wire::TcpOptions options = options_for(now, conn, syn);
+  const auto payload = packet.length();
+  bool owes_sack = false;
   if (conn.sack_permitted && !syn && (conn.dsack_pending || !conn.reorder_queue.empty())) {
-    const auto payload = packet.length();
-    if (payload + 40 <= conn.snd_mss || payload == 0) add_sack(conn, options);
+    // A full segment has no room for it: then an ACK of its own says what came.
+    owes_sack = payload > 0 && payload + 40 > conn.snd_mss;
+    if (!owes_sack) add_sack(conn, options);
   }
   const auto header_length = static_cast<std::uint8_t>(wire::kTcpLength + wire::tcp_options_length(options));
   std::uint8_t* tcp = packet.prepend(header_length);
@@ -299,12 +338,12 @@ bool Stack::emit(Instant now, Conn& conn, packet::Packet packet, Seq sequence, s
   wire::emit_tcp(tcp, header);
   wire::emit_tcp_options(tcp + wire::kTcpLength, options);
   if ((flags & kTcpAck) != 0) {  // every ACK that leaves settles what was owed
-    conn.ack_now = false;
+    conn.ack_now = conn.ack_now && owes_sack;
     conn.delayed_ack_at = kInstantMax;
     conn.unacked_segments = 0;
     conn.last_ack_sent = conn.rcv_nxt;
   }
-  conn.last_sent = now;
+  if (payload > 0 || (flags & (kTcpSyn | kTcpFin)) != 0) conn.last_sent = now;
   counters_.segments_out.add();
   network_.output(now, conn, packet);
   return true;

@@ -1,7 +1,7 @@
 // RttEstimator: smoothed round-trip time and retransmission timeout of one conn.
 //
-// Called by: tcp/ack.cc, tcp/timers.cc. Runs on: workers. Follows: RFC 6298; samples only of segments sent once (Karn).
-// Tested by: tests/dataplane/tcp/rtt_test.cc
+// Called by: tcp/ack.cc, tcp/recovery.cc. Runs on: workers. Follows: RFC 6298; samples only of segments sent once, or
+// told apart by their timestamps (Karn). Tested by: tests/dataplane/tcp/rfc6298_test.cc
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,9 @@
 
 namespace sluice::tcp {
 
-inline constexpr Duration kRtoInitial = 1s;  // RFC 6298 (2.1)
-inline constexpr Duration kRtoMax = 60s;     // RFC 6298 (2.5)
+inline constexpr Duration kRtoInitial = 1s;       // RFC 6298 (2.1)
+inline constexpr Duration kRtoAfterSynLoss = 3s;  // RFC 6298 (5.7)
+inline constexpr Duration kRtoMax = 60s;          // RFC 6298 (2.5)
 
 class RttEstimator {
  public:
@@ -36,7 +37,7 @@ class RttEstimator {
 
   // RTO with the present back-off; rto_min bounds it from below, 60 s from above.
   Duration rto() const {
-    Duration base = kRtoInitial;
+    Duration base = syn_was_lost_ ? kRtoAfterSynLoss : kRtoInitial;
     if (srtt_us_ != 0) {
       const std::uint32_t value = srtt_us_ + std::max(1000U, 4 * rttvar_us_);
       base = std::chrono::microseconds(std::max(value, rto_min_us_));
@@ -45,6 +46,8 @@ class RttEstimator {
   }
   void back_off() { backoff_ = static_cast<std::uint8_t>(std::min(backoff_ + 1, 12)); }  // (5.5)
   void clear_back_off() { backoff_ = 0; }
+  // The handshake needed more than one SYN: until there is a sample, be patient (5.7).
+  void syn_was_lost() { syn_was_lost_ = true; }
   unsigned back_offs() const { return backoff_; }
 
   bool has_sample() const { return srtt_us_ != 0; }
@@ -60,6 +63,7 @@ class RttEstimator {
   std::uint32_t latest_us_ = 0;
   std::uint32_t rto_min_us_ = 200'000;
   std::uint8_t backoff_ = 0;
+  bool syn_was_lost_ = false;
 };
 
 }  // namespace sluice::tcp

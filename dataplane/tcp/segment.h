@@ -27,9 +27,13 @@ struct Stack::AckProgress {
   bool sack_news = false;             // a block covered something new
   bool dsack = false;                 // RFC 2883
   bool is_duplicate = false;          // RFC 5681 section 2
-  bool window_was_used = false;       // cwnd was what held us back
-  bool repaired = false;              // something that was sent more than once is acknowledged: no round trip (Karn)
+  bool is_bare = false;               // acknowledges nothing new and brings nothing
+  bool has_echo = false;              // of one of our timestamps
+  std::uint32_t echo = 0;
+  bool window_was_used = false;  // cwnd was what held us back
+  bool repaired = false;         // something that was sent more than once is acknowledged: no round trip (Karn)
   Seq prior_una;
+  Seq prior_fack;  // what had been delivered at most before
   Duration rtt{};  // of the most recently sent chunk delivered that was sent once; 0: none
 };
 

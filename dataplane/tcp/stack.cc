@@ -44,8 +44,8 @@ Stack::Stack(Instant now, const Limits& limits, const HashSeed& seed, Network& n
       chunks_(limits.chunks_max),
       conns_(std::allocator<Conn>().allocate(limits.conns_max), FreeConns{limits.conns_max}),
       waiting_(limits.conns_max),
+      opening_(std::size_t{4} * std::min(limits.half_open_max, limits.conns_max) + 4),
       buckets_(std::bit_ceil(std::size_t{limits.conns_max}), nullptr),
-      challenge_acks_(limits.challenge_acks_per_s, limits.challenge_acks_per_s),
       resets_(limits.resets_per_s, std::max(limits.resets_per_s / 10, 1U)) {}
 
 Stack::~Stack() {
@@ -116,12 +116,20 @@ Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, v
   conn->owner = owner;
   conn->last_received = conn->last_sent = now;
   conn->ts_offset = timestamp_offset(tuple);
-  conn->iss = initial_sequence(now, tuple);
-  conn->snd_una = conn->snd_nxt = conn->snd_end = conn->iss;
+  Seq iss = initial_sequence(now, tuple);
+  if (has_successor_ && successor_ == tuple) iss = max(iss, successor_begin_);
+  has_successor_ = false;
+  set_initial_sequence(*conn, iss);
   conn->congestion.algorithm = options.congestion;
   link(*conn);
   ++conns_in_use_;
   return conn;
+}
+
+// Whatever is compared with sequence numbers of ours begins there too: zero would lie ahead of half of them.
+void Stack::set_initial_sequence(Conn& conn, Seq iss) {
+  conn.iss = conn.snd_una = conn.snd_nxt = conn.snd_end = iss;
+  conn.recovery_point = conn.rack_end = conn.rack_fack = conn.rack_dsack_round = conn.tlp_end = iss;
 }
 
 void Stack::note_time_wait(const Conn& conn) {
@@ -150,6 +158,44 @@ bool Stack::evict_time_wait() {
     return true;
   }
   return false;
+}
+
+// Joins the ring of half-open conns. What has gone on since leaves it here: so the ring, four times as long as there
+// may be half-open conns, always has room for a new one.
+void Stack::note_half_open(const Conn& conn) {
+  const auto is_stale = [&](const Waiting& waiting) {
+    const Conn& other = conn_at(waiting.id);
+    return other.generation != waiting.generation || other.state != State::syn_received;
+  };
+  while (opening_count_ > 0 && is_stale(opening_[opening_first_])) {
+    opening_first_ = (opening_first_ + 1) % opening_.size();
+    --opening_count_;
+  }
+  while (opening_count_ == opening_.size()) {  // a live one at the front moves to the back
+    const Waiting waiting = opening_[opening_first_];
+    opening_first_ = (opening_first_ + 1) % opening_.size();
+    if (is_stale(waiting)) {
+      --opening_count_;
+    } else {
+      opening_[(opening_first_ + opening_count_ - 1) % opening_.size()] = waiting;
+    }
+  }
+  opening_[(opening_first_ + opening_count_++) % opening_.size()] = {conn.id, conn.generation};
+}
+
+// After a conn that has earned its slot took one: while few are left, the oldest half-open conn ends. Its slot is free
+// as soon as its owner has let go of it.
+void Stack::keep_slots_free(Instant now) {
+  if (half_open_ == 0 || slots_free() >= slots_kept()) return;
+  while (opening_count_ > 0) {
+    const Waiting waiting = opening_[opening_first_];
+    opening_first_ = (opening_first_ + 1) % opening_.size();
+    --opening_count_;
+    Conn& conn = conn_at(waiting.id);
+    if (conn.generation != waiting.generation || conn.state != State::syn_received) continue;
+    counters_.half_open_evicted.add();
+    return finish(now, conn, CloseReason::no_memory);
+  }
 }
 
 // The slot is free once it is on no list and nobody owns it.
@@ -219,10 +265,9 @@ void Stack::flush(Instant now) {
 // nothing due and is scheduled anew, which is far cheaper than moving it with every segment.
 void Stack::arm(Conn& conn) {
   Instant at = std::min({conn.retransmit_at, conn.delayed_ack_at, conn.reorder_at, conn.state_at});
-  if (conn.state == State::established || conn.state == State::close_wait || conn.state == State::fin_wait_1) {
+  if (conn.may_idle()) {
     if (conn.options->idle_timeout > 0s) at = std::min(at, conn.last_received + conn.options->idle_timeout);
-    if (conn.options->keepalive_interval > 0s)
-      at = std::min(at, std::max(conn.last_received, conn.last_sent) + conn.options->keepalive_interval);
+    if (conn.options->keepalive_interval > 0s && conn.flight() == 0) at = std::min(at, conn.keepalive_at());
   }
   if (at == kInstantMax || (conn.is_scheduled() && conn.timer_at <= at)) return;
   wheel_.schedule(conn, at);
@@ -279,17 +324,28 @@ void Stack::on_state_timeout(Instant now, Conn& conn) {
 
 // Keepalive probes and the idle timeout: RFC 9293 section 3.8.4.
 void Stack::on_idle(Instant now, Conn& conn) {
-  if (conn.state != State::established && conn.state != State::close_wait && conn.state != State::fin_wait_1) return;
+  if (!conn.may_idle()) return;
   const Options& options = *conn.options;
   if (options.idle_timeout > 0s && now - conn.last_received >= options.idle_timeout) {
     output_reset(now, conn);
     return finish(now, conn, CloseReason::idle_timeout);
   }
-  const Instant active = std::max(conn.last_received, conn.last_sent);
-  if (options.keepalive_interval > 0s && now - active >= options.keepalive_interval && conn.flight() == 0) {
+  if (options.keepalive_interval > 0s && conn.flight() == 0 && now >= conn.keepalive_at()) {
+    if (conn.probes_sent >= options.keepalive_probes_max) {
+      output_reset(now, conn);
+      return finish(now, conn, CloseReason::idle_timeout);
+    }
+    ++conn.probes_sent;
     counters_.keepalives.add();
     output_ack(now, conn, conn.snd_una - 1);
   }
+}
+
+// Nobody reads any more, so the peer has only so long for its FIN.
+void Stack::wait_for_fin(Instant now, Conn& conn) {
+  if (conn.options->fin_wait_timeout == 0s) return;
+  conn.state_at = now + conn.options->fin_wait_timeout;
+  arm(conn);
 }
 
 // ---- states
@@ -329,7 +385,7 @@ Conn* Stack::connect(Instant now, const Tuple& tuple, const Options& options, vo
   }
   Conn* conn = allocate(now, tuple, options, owner);
   if (!conn) return nullptr;
-  if (old && conn->iss <= beyond) conn->iss = conn->snd_una = conn->snd_nxt = conn->snd_end = beyond;
+  if (old && conn->iss <= beyond) set_initial_sequence(*conn, beyond);
   Chunk* syn = chunks_.allocate();
   if (!syn) {
     counters_.no_chunk.add();
@@ -346,6 +402,7 @@ Conn* Stack::connect(Instant now, const Tuple& tuple, const Options& options, vo
   queue_chunk(*conn, syn);
   want_output(*conn);
   arm(*conn);
+  keep_slots_free(now);
   return conn;
 }
 
@@ -502,6 +559,7 @@ void Stack::release(Instant now, Conn& conn, Duration peer_first) {
     conn.state_at = now + peer_first;
     return arm(conn);
   }
+  if (conn.state == State::fin_wait_2) wait_for_fin(now, conn);
   close(now, conn);
 }
 

@@ -47,11 +47,18 @@ class Network {
   virtual void output_reply(Instant now, const Tuple& tuple, packet::Packet segment) = 0;
 };
 
+// What a worker's stack may take, and what happens when it is taken:
+//  - half-open conns beyond half_open_max, and any that would take one of the last slots: the SYN is answered with a
+//    cookie and nothing is remembered. As soon as there is room again, SYNs make conns again.
+//  - conns_max: the oldest conn in TIME-WAIT gives up its slot; a completed handshake also ends the oldest half-open
+//    conns, so that those never keep out who has answered. With nothing left to give, a SYN still gets its cookie, and
+//    who returns it is reset; connect() fails.
+//  - chunks_max: bytes that arrive are not taken (the peer sends them again), send() fails, close() resets.
 struct Limits {
   std::uint32_t conns_max = 65536;
   std::uint32_t chunks_max = 131072;
-  std::uint32_t half_open_max = 4096;         // beyond: SYN cookies
-  std::uint32_t challenge_acks_per_s = 1000;  // RFC 5961 section 7
+  std::uint32_t half_open_max = 4096;
+  std::uint32_t challenge_acks_per_s = 1000;  // RFC 5961 section 7; about so many, see challenge_ack()
   std::uint32_t resets_per_s = 10000;         // RSTs to segments without a conn
 };
 
@@ -61,7 +68,8 @@ struct Counters {
   Counter retransmitted_segments, fast_recoveries, timeouts, tail_loss_probes, spurious_probes, window_probes, dsacks;
   Counter out_of_order, duplicate_segments, paws_rejected, out_of_window, challenge_acks, bad_acks;
   Counter cookies_sent, cookies_accepted, cookies_rejected;
-  Counter no_conn_slot, no_chunk, no_packet, keepalives, delayed_acks, time_waits_evicted;
+  Counter no_conn_slot, no_chunk, no_packet, keepalives, delayed_acks, time_waits_evicted, half_open_evicted;
+  Counter recoveries_undone;
 };
 
 class Stack {
@@ -159,6 +167,12 @@ class Stack {
   // conns (stack.cc)
   Conn* allocate(Instant now, const Tuple& tuple, const Options& options, void* owner);
   bool evict_time_wait();
+  void note_half_open(const Conn& conn);
+  void keep_slots_free(Instant now);
+  std::uint32_t slots_free() const { return limits_.conns_max - conns_in_use_; }
+  // Slots that half-open conns leave alone: more than one burst can complete.
+  std::uint32_t slots_kept() const { return std::min(limits_.conns_max / 4, 64U); }
+  static void set_initial_sequence(Conn& conn, Seq iss);
   void note_time_wait(const Conn& conn);
   void destroy(Conn& conn);
   void free_queues(Conn& conn);
@@ -174,6 +188,7 @@ class Stack {
   void set_retransmit(Conn& conn, Instant at, Conn::Retransmit kind);
   void on_state_timeout(Instant now, Conn& conn);
   void on_idle(Instant now, Conn& conn);
+  void wait_for_fin(Instant now, Conn& conn);
   void window_opened(Conn& conn);
   static std::uint8_t scale_for(const Options& options);
 
@@ -195,15 +210,20 @@ class Stack {
   Conn* accept_syn(Instant now, const Tuple& tuple, const Segment& segment, const Options& options, void* owner);
   bool trim_to_window(Conn& conn, Segment& segment);
   void challenge_ack(Instant now, Conn& conn);
+  bool may_answer(Instant now, Conn& conn);
+  std::uint32_t ms_since_start(Instant now) const;
+  std::uint32_t s_since_start(Instant now) const;
   void discard(Segment& segment);
   std::uint32_t receive_window(const Conn& conn) const;
 
   // ack.cc
   bool input_ack(Instant now, Conn& conn, const Segment& segment);
+  static AckProgress progress_of(const Conn& conn, const Segment& segment);
   void update_send_window(Instant now, Conn& conn, const Segment& segment);
   void remove_acknowledged(Instant now, Conn& conn, Seq ack, AckProgress& progress);
   void apply_sack(Instant now, Conn& conn, const Segment& segment, AckProgress& progress);
   void note_delivered(Conn& conn, const Chunk& chunk, Instant now, AckProgress& progress);
+  void sample_round_trip(Instant now, Conn& conn, const Segment& segment, const AckProgress& progress);
 
   // recovery.cc
   void detect_losses(Instant now, Conn& conn, AckProgress& progress);
@@ -212,6 +232,10 @@ class Stack {
   Duration rack_window(const Conn& conn) const;
   void mark_lost(Conn& conn, Chunk& chunk);
   void enter_recovery(Instant now, Conn& conn);
+  void reduce_window(Instant now, Conn& conn, std::uint32_t in_flight, bool timeout);
+  void check_tail_loss_probe(Instant now, Conn& conn, const AckProgress& progress);
+  void consider_undo(Conn& conn, const AckProgress& progress);
+  void undo_reduction(Conn& conn);
   void leave_recovery(Conn& conn);
   void update_congestion(Instant now, Conn& conn, const AckProgress& progress);
   void on_retransmit_deadline(Instant now, Conn& conn);
@@ -219,7 +243,8 @@ class Stack {
   void on_retransmit_timeout(Instant now, Conn& conn);
   void on_tail_loss_probe(Instant now, Conn& conn);
   void on_window_probe(Instant now, Conn& conn);
-  void arm_retransmit(Instant now, Conn& conn);
+  bool is_window_shut_for_too_long(Instant now, const Conn& conn) const;
+  void arm_retransmit(Instant now, Conn& conn, bool restart);
 
   // output.cc
   void output(Instant now, Conn& conn);
@@ -227,6 +252,7 @@ class Stack {
   bool output_new(Instant now, Conn& conn);
   bool output_lost(Instant now, Conn& conn);
   void wait_for_window(Instant now, Conn& conn);
+  std::uint32_t window_room(const Conn& conn) const;
   bool may_send(const Conn& conn, const Chunk& chunk) const;
   void output_ack(Instant now, Conn& conn, Seq sequence);
   void output_reset(Instant now, Conn& conn);
@@ -237,6 +263,8 @@ class Stack {
   packet::Packet new_packet();
   bool strip_headers(Chunk& chunk);
   bool split(Conn& conn, Chunk& chunk, std::uint32_t length);
+  bool split_fin(Conn& conn, Chunk& chunk);
+  static Seq acceptable_sequence(const Conn& conn);
   void queue_chunk(Conn& conn, Chunk* chunk);
   std::uint16_t offered_window(Conn& conn, bool syn);
   std::uint32_t timestamp_now(Instant now, const Conn& conn) const;
@@ -272,6 +300,14 @@ class Stack {
   std::vector<Waiting> waiting_;
   std::size_t waiting_first_ = 0;
   std::size_t waiting_count_ = 0;
+  // Passive conns in SYN-RECEIVED, oldest first (with ones that have gone on), a ring.
+  std::vector<Waiting> opening_;
+  std::size_t opening_first_ = 0;
+  std::size_t opening_count_ = 0;
+  // recycle() ended this tuple's conn: the next one begins beyond all that it sent (RFC 1122 section 4.2.2.13).
+  Tuple successor_{};
+  Seq successor_begin_;
+  bool has_successor_ = false;
   std::vector<Conn*> buckets_;
   Conn* free_conns_ = nullptr;  // through hash_next
   std::uint32_t slots_used_ = 0;
@@ -281,7 +317,8 @@ class Stack {
   Conn* ready_tail_ = nullptr;
   Conn* output_head_ = nullptr;
   Instant last_cookie_{};  // zero: none was sent
-  TokenBucket challenge_acks_;
+  std::uint32_t challenge_second_ = 0;
+  std::uint32_t challenges_left_ = 0;
   TokenBucket resets_;
   Counters counters_;
 };

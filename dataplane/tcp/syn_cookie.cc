@@ -59,8 +59,7 @@ void Stack::send_cookie(Instant now, const Tuple& tuple, const Segment& segment,
     const std::uint32_t bits =
         (scale ? std::min<std::uint32_t>(*segment.options.window_scale, 14) : kNoScale) | (sack ? 0x10U : 0U) | 0x20U;
     // Not later than the true clock, so that what follows is never older than what was echoed.
-    const std::uint32_t clock =
-        static_cast<std::uint32_t>((now - start_).count() / 1'000'000) + timestamp_offset(tuple);
+    const std::uint32_t clock = ms_since_start(now) + timestamp_offset(tuple);
     std::uint32_t value = (clock & ~kTimestampMask) | bits;
     if (static_cast<std::int32_t>(value - clock) > 0) value -= kTimestampMask + 1;
     out.timestamps = wire::TcpTimestamps{value, segment.options.timestamps->value};
@@ -108,11 +107,10 @@ Conn* Stack::accept_cookie(Instant now, const Tuple& tuple, const Segment& segme
   counters_.cookies_accepted.add();
   counters_.accepts.add();
   conn->passive = true;
-  conn->ack_after_cookie = true;
   conn->irs = theirs;
   conn->rcv_nxt = conn->last_ack_sent = segment.seq;
   conn->rcv_adv = segment.seq + std::min<std::uint32_t>(options.receive_buffer_bytes, 65535);
-  conn->iss = Seq{value};
+  set_initial_sequence(*conn, Seq{value});
   conn->snd_una = conn->snd_nxt = conn->snd_end = segment.ack;
 
   Segment syn;  // as it must have been
@@ -131,6 +129,7 @@ Conn* Stack::accept_cookie(Instant now, const Tuple& tuple, const Segment& segme
   conn->snd_wl2 = segment.ack;
   enter(*conn, State::established);
   become_established(now, *conn);
+  keep_slots_free(now);
   return conn;
 }
 

@@ -12,9 +12,9 @@ constexpr float kAlpha = 3.0F * (1.0F - kBeta) / (1.0F + kBeta);  // section 4.3
 
 // Begins a congestion avoidance stage, section 4.2.
 void start_epoch(CongestionState& state, Instant now) {
-  state.epoch_start = now;
-  state.cwnd_epoch = state.cwnd;
-  state.w_est = state.cwnd;
+  state.epoch_mark = now;
+  state.epoch_us = 0;
+  state.w_est = static_cast<float>(state.cwnd);
   state.acked = 0;
   if (state.cwnd < state.w_max) {
     const float segments = static_cast<float>(state.w_max - state.cwnd) / static_cast<float>(state.mss);
@@ -31,40 +31,46 @@ float window_at(const CongestionState& state, float t_s) {
   return kC * d * d * d * static_cast<float>(state.mss) + static_cast<float>(state.w_max);
 }
 
-void on_ack(CongestionState& state, Instant now, std::uint32_t bytes, Duration srtt) {
+void cubic_on_ack(CongestionState& state, Instant now, std::uint32_t bytes, Duration srtt) {
   if (state.in_slow_start()) {
     bytes = slow_start(state, bytes);
     if (bytes == 0 || state.in_slow_start()) return;
   }
-  if (state.epoch_start == Instant{}) start_epoch(state, now);
+  if (state.epoch_mark == Instant{}) start_epoch(state, now);
+  const std::int64_t passed_us = (now - state.epoch_mark).count() / 1000;
+  state.epoch_us = static_cast<std::uint32_t>(std::min<std::int64_t>(state.epoch_us + passed_us, UINT32_MAX));
+  state.epoch_mark += std::chrono::microseconds(passed_us);
   const auto cwnd = static_cast<float>(state.cwnd);
   const auto mss = static_cast<float>(state.mss);
   const auto acked = static_cast<float>(bytes);
-  const auto t_s = static_cast<float>(to_seconds(now - state.epoch_start));
+  const float t_s = static_cast<float>(state.epoch_us) * 1e-6F;
 
   // Reno-friendly region, section 4.3: alpha is 1 once the estimate has come back to where it was before the loss.
-  const float alpha = state.w_est >= state.w_max ? 1.0F : kAlpha;
-  state.w_est += static_cast<std::uint32_t>(alpha * mss * acked / cwnd);
+  const float alpha = state.w_est >= static_cast<float>(state.cwnd_prior) ? 1.0F : kAlpha;
+  state.w_est += alpha * mss * acked / cwnd;
 
-  const float target =
-      std::clamp(window_at(state, t_s + static_cast<float>(to_seconds(srtt))), cwnd, 1.5F * cwnd);  // section 4.2
-  if (window_at(state, t_s) < static_cast<float>(state.w_est)) {
-    state.cwnd = std::max(state.cwnd, state.w_est);
+  if (window_at(state, t_s) < state.w_est) {
+    state.cwnd = std::max(state.cwnd, static_cast<std::uint32_t>(state.w_est));
     return;
   }
-  // (target - cwnd) / cwnd for each segment acknowledged; whole bytes are carried in `acked` by rounding up at the end.
+  const float target =
+      std::clamp(window_at(state, t_s + static_cast<float>(to_seconds(srtt))), cwnd, 1.5F * cwnd);  // section 4.2
+  // (target - cwnd) / cwnd for each segment acknowledged; fractions of a byte are carried on in `acked`.
   const float growth = (target - cwnd) / cwnd * acked;
   state.acked += static_cast<std::uint32_t>(growth * 256.0F);
   state.cwnd += state.acked / 256;
   state.acked %= 256;
 }
 
-void on_loss(CongestionState& state, Instant, std::uint32_t in_flight) {
-  state.epoch_start = {};
+void cubic_on_loss(CongestionState& state, Instant, std::uint32_t in_flight, bool timeout) {
+  state.epoch_mark = {};
+  state.cwnd_prior = state.cwnd;
   // Fast convergence, section 4.7.
   state.w_max = state.cwnd < state.w_max
                     ? static_cast<std::uint32_t>(static_cast<float>(state.cwnd) * (1.0F + kBeta) / 2.0F)
                     : state.cwnd;
+  // Section 4.8: after a timeout the next stage begins at its own plateau, with K = 0.
+  if (timeout) state.w_max = 0;
   state.ssthresh =
       std::max(static_cast<std::uint32_t>(static_cast<float>(in_flight) * kBeta), 2U * state.mss);  // section 4.6
   state.acked = 0;
@@ -72,6 +78,6 @@ void on_loss(CongestionState& state, Instant, std::uint32_t in_flight) {
 
 }  // namespace
 
-const CongestionOps kCubic{"cubic", on_ack, on_loss};
+const CongestionOps kCubic{"cubic", cubic_on_ack, cubic_on_loss};
 
 }  // namespace sluice::tcp

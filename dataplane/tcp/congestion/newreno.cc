@@ -19,23 +19,23 @@ void avoid_congestion(CongestionState& state, std::uint32_t bytes) {
 void restart_after_idle(CongestionState& state) {
   state.cwnd = std::min(state.cwnd, initial_window(state.mss));
   state.acked = 0;
-  state.epoch_start = {};
+  state.epoch_mark = {};
 }
 
 namespace {
 
-void on_ack(CongestionState& state, Instant, std::uint32_t bytes, Duration) {
+void newreno_on_ack(CongestionState& state, Instant, std::uint32_t bytes, Duration) {
   if (state.in_slow_start()) bytes = slow_start(state, bytes);
   if (bytes > 0 && !state.in_slow_start()) avoid_congestion(state, bytes);
 }
 
-void on_loss(CongestionState& state, Instant, std::uint32_t in_flight) {
+void newreno_on_loss(CongestionState& state, Instant, std::uint32_t in_flight, bool) {
   state.ssthresh = std::max(in_flight / 2, 2U * state.mss);  // RFC 5681 (4)
   state.acked = 0;
 }
 
 }  // namespace
 
-const CongestionOps kNewReno{"newreno", on_ack, on_loss};
+const CongestionOps kNewReno{"newreno", newreno_on_ack, newreno_on_loss};
 
 }  // namespace sluice::tcp

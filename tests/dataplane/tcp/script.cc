@@ -11,8 +11,6 @@ using sluice::test::Bytes;
 
 namespace {
 
-constexpr std::uint16_t kPeerPort = 40000;
-
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   std::istringstream stream{std::string(text)};
@@ -104,7 +102,7 @@ void Script::in(std::string_view text) {
   const bool acks = (flags & wire::kTcpAck) != 0;
   const Bytes l3 = sluice::test::Frame()
                        .ip(world.b.address, world.a.address)
-                       .tcp(our_port_ == 80 ? kPeerPort : 80, our_port_)
+                       .tcp(our_port_ == 80 ? peer_port : 80, our_port_)
                        .flags(flags)
                        .seq(seq + kPeerIsn, acks ? ack + our_isn : 0)
                        .window(window)
@@ -175,18 +173,32 @@ void Script::close() {
   turn();
 }
 
-void Script::open_passive(std::string_view syn_options) {
+void Script::open_passive(std::string_view syn_options, Duration round_trip) {
   with_timestamps = false;
   in("S seq 0 " + std::string(syn_options));
   (void)all();
   with_timestamps = conn_->timestamps_on;
+  wait(round_trip);
   in("A seq 1 ack 1");
   forget();
 }
 
+bool Script::open_from(std::uint16_t port, std::string_view syn_options) {
+  peer_port = port;
+  conn_ = nullptr;
+  world.a.accepted = nullptr;
+  with_timestamps = false;
+  in("S seq 0 " + std::string(syn_options));
+  if (!conn_) return false;
+  with_timestamps = conn_->timestamps_on;
+  in("A seq 1 ack 1");
+  forget();
+  return conn_->state == State::established;
+}
+
 void Script::begin_active() {
-  our_port_ = kPeerPort;
-  conn_ = world.connect(kPeerPort);
+  our_port_ = peer_port;
+  conn_ = world.connect(peer_port);
   our_isn = conn_->iss.value;
 }
 

@@ -25,7 +25,7 @@ class Script {
   static WorldOptions quiet();  // no idle timeout, no delayed ACK surprises beyond the default
 
   // Handshakes, after which nothing is pending.
-  void open_passive(std::string_view syn_options = "<mss 1460,sack,ts 1 0,ws 7>");
+  void open_passive(std::string_view syn_options = "<mss 1460,sack,ts 1 0,ws 7>", Duration round_trip = 0s);
   void begin_active();  // our SYN is out
   void open_active(std::string_view syn_ack_options = "<mss 1460,sack,ts 1 0,ws 7>");
 
@@ -36,8 +36,11 @@ class Script {
   void forget() { sent_.clear(); }
   void write(std::uint64_t bytes);  // our application
   void close();
+  // A conn more, from this port; it becomes conn(). False when there is none.
+  bool open_from(std::uint16_t port, std::string_view syn_options = "<mss 1460>");
   void turn() { world.a.turn(world.now); }
   Conn& conn() { return *conn_; }
+  std::uint32_t last_timestamp() const { return our_last_ts_; }  // of the segments looked at
   Host::Flow& flow() { return world.a.flow(conn_); }
   Stack& stack() { return *world.a.stack; }
 
@@ -45,6 +48,7 @@ class Script {
   std::uint32_t our_isn = 0;
   std::uint32_t ts_clock = 1;  // the peer's timestamp when a segment gives none
   bool with_timestamps = false;
+  std::uint16_t peer_port = 40000;  // may be changed: the peer then has another conn
 
  private:
   std::string describe(const sluice::test::Bytes& l3);

@@ -39,7 +39,8 @@ void Host::output_reply(Instant, const Tuple& tuple, packet::Packet segment) {
 }
 
 void Host::deliver(Instant now, const Bytes& l3) {
-  packet::Packet packet = sluice::test::to_packet(*pool, l3);
+  const packet::Packet packet = packet::from_bytes(*pool, l3);
+  if (!packet) return;  // a port without buffers loses what comes
   wire::Layers layers;
   if (const auto reason = wire::parse_ipv4_layers(packet.bytes(), packet.length(), 0, true, layers)) {
     drops.drop(packet, *reason);
@@ -84,21 +85,27 @@ void Host::pump(Instant now, Conn& conn) {
   if (flow.to_write == 0 && flow.close_when_written && !conn.fin_queued) stack->close(now, conn);
 }
 
+void Host::read(Conn& conn) {
+  Flow& flow = flows_[&conn];
+  while (const packet::Packet packet = stack->receive(conn)) {
+    const Bytes bytes = sluice::test::to_bytes(packet);
+    drops.consume(packet);
+    for (const std::uint8_t byte : bytes) {
+      if (byte != pattern(flow.read, conn.tuple.remote.address.value)) {
+        ADD_FAILURE() << name << " at byte " << flow.read;
+        return;
+      }
+      ++flow.read;
+    }
+  }
+}
+
 void Host::turn(Instant now) {
   while (Conn* conn = stack->take_ready()) {
     Flow& flow = flows_[conn];
     const std::uint8_t events = std::exchange(conn->events, std::uint8_t{0});
     if (events & kEstablished) flow.established = true;
-    if (flow.reading) {
-      while (const packet::Packet packet = stack->receive(*conn)) {
-        const Bytes bytes = sluice::test::to_bytes(packet);
-        for (const std::uint8_t byte : bytes) {
-          ASSERT_EQ(byte, pattern(flow.read, conn->tuple.remote.address.value)) << name << " at byte " << flow.read;
-          ++flow.read;
-        }
-        drops.consume(packet);
-      }
-    }
+    if (flow.reading || (events & kClosed)) read(*conn);
     if (events & kPeerClosed) {
       flow.peer_closed = true;
       if (flow.close_on_peer_close) flow.close_when_written = true;
@@ -106,6 +113,7 @@ void Host::turn(Instant now) {
     if (events & kClosed) {
       flow.closed = true;
       flow.reason = conn->close_reason;
+      ended.emplace_back(conn->tuple, flow);
       stack->release(now, *conn);
       continue;
     }
@@ -133,12 +141,33 @@ void World::transmit(Host& from, const Bytes& segment) {
   Bytes l3 = segment;
   if (tap && !tap(from, l3)) return;
   ++sent;
+  for (const std::uint8_t byte : l3) digest = (digest ^ byte) * 0x100000001b3;
+  digest = (digest ^ static_cast<std::uint64_t>(to_ns(now))) * 0x100000001b3;
+  if (check_segments) {
+    Bytes frame = l3;
+    frame.insert(frame.begin(), {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0});
+    EXPECT_EQ(sluice::test::faults(frame), "") << from.name;
+  }
   const auto chance = [&](double p) { return p > 0 && rng.chance(p); };
-  if (chance(link.lose)) {
+  const bool loses = chance(link.lose);
+  if (trace) {
+    const auto header = wire::parse_tcp({l3.data() + 20, l3.size() - 20});
+    const auto list = wire::parse_tcp_options({l3.data() + 40, static_cast<std::size_t>(header->header_length - 20)});
+    std::printf("%.6f %s %u flags %02x seq %u ack %u len %zu win %u ts %u/%u sack %u%s\n", to_seconds(now - Instant{}),
+                from.name.c_str(), header->src_port, header->flags, header->sequence, header->acknowledgment,
+                l3.size() - 20 - header->header_length, header->window, list.timestamps ? list.timestamps->value : 0,
+                list.timestamps ? list.timestamps->echo : 0, list.sack_count, loses ? " lost" : "");
+  }
+  if (loses) {
     ++lost;
     return;
   }
   Host& to = &from == &a ? b : a;
+  if (link.mtu != 0 && l3.size() > link.mtu) {
+    ++lost;
+    if (chance(link.icmp)) flights_.push({now + link.delay, number_++, &from, std::move(l3), true});
+    return;
+  }
   Instant leaves = now;
   if (link.bits_per_s != 0) {
     Instant& free_at = line_free_at_[&from];
@@ -157,11 +186,28 @@ void World::transmit(Host& from, const Bytes& segment) {
     if (chance(link.corrupt)) copy[rng.below(copy.size())] ^= static_cast<std::uint8_t>(1 + rng.below(255));
     Duration delay = link.delay;
     if (chance(link.reorder)) delay += Duration(static_cast<std::int64_t>(rng.below(link.reorder_by.count())));
-    flights_.push({leaves + delay, number_++, &to, std::move(copy)});
+    flights_.push({leaves + delay, number_++, &to, std::move(copy), false});
   }
 }
 
-void World::inject(Host& to, const Bytes& l3, Duration delay) { flights_.push({now + delay, number_++, &to, l3}); }
+void World::inject(Host& to, const Bytes& l3, Duration delay) {
+  flights_.push({now + delay, number_++, &to, l3, false});
+}
+
+void World::lose_flights() {
+  lost += flights_.size();
+  flights_ = {};
+}
+
+// What a router says of a packet that it could not pass on: RFC 1191.
+void World::report_too_large(Host& to, const Bytes& l3) {
+  const std::uint8_t* tcp = l3.data() + wire::kIpv4Length;
+  const Tuple tuple{.local = {wire::load_ipv4(l3.data() + wire::kIpv4Source), wire::load_be16(tcp)},
+                    .remote = {wire::load_ipv4(l3.data() + wire::kIpv4Destination), wire::load_be16(tcp + 2)}};
+  if (Conn* conn = to.stack->find(tuple))
+    to.stack->on_icmp_error(now, *conn, wire::load_be32(tcp + wire::kTcpSequence), static_cast<std::uint16_t>(link.mtu),
+                            false);
+}
 
 bool World::run_until(const std::function<bool()>& condition, Duration limit) {
   const Instant end = now + limit;
@@ -179,7 +225,10 @@ bool World::run_until(const std::function<bool()>& condition, Duration limit) {
     while (!flights_.empty() && flights_.top().at <= now) {
       const Flight flight = flights_.top();
       flights_.pop();
-      flight.to->deliver(now, flight.l3);
+      if (flight.too_large)
+        report_too_large(*flight.to, flight.l3);
+      else
+        flight.to->deliver(now, flight.l3);
     }
     a.stack->on_timers(now, 1000);
     b.stack->on_timers(now, 1000);

@@ -31,6 +31,8 @@ struct LinkOptions {
   Duration delay = 1ms;            // one way
   std::uint64_t bits_per_s = 0;    // 0: no limit
   std::uint32_t queue_max = 1000;  // segments that wait for the line when it is limited
+  std::uint32_t mtu = 0;           // larger packets are dropped on the way; 0: none is too large
+  double icmp = 1;                 // how often the sender of such a packet is told
 };
 
 struct WorldOptions {
@@ -69,6 +71,7 @@ class Host : public Network {
   void deliver(Instant now, const sluice::test::Bytes& l3);
   Flow& flow(const Conn* conn) { return flows_[conn]; }
   void pump(Instant now, Conn& conn);
+  void read(Conn& conn);  // takes and checks all that waits
 
   World& world;
   std::string name;
@@ -82,6 +85,7 @@ class Host : public Network {
   Conn* accepted = nullptr;  // the last one
   std::vector<Conn*> all_accepted;
   std::map<const Conn*, Flow> flows_;
+  std::vector<std::pair<Tuple, Flow>> ended;  // conns that are over, with how
 };
 
 class World {
@@ -96,8 +100,11 @@ class World {
     run_until([] { return false; }, duration);
   }
   void transmit(Host& from, const sluice::test::Bytes& l3);
+  void report_too_large(Host& to, const sluice::test::Bytes& l3);
   // Puts bytes on the way to a host without any fault; for scripted segments.
   void inject(Host& to, const sluice::test::Bytes& l3, Duration delay = 0ms);
+  // What is on the way is lost: no segment outlives its MSL (RFC 9293 section 3.4.1), whatever the clock did.
+  void lose_flights();
   // May look at or change a segment, or drop it (false). Before the faults.
   std::function<bool(Host& from, sluice::test::Bytes& l3)> tap;
 
@@ -106,6 +113,9 @@ class World {
   Rng rng;
   std::uint64_t sent = 0;
   std::uint64_t lost = 0;
+  std::uint64_t digest = 0xcbf29ce484222325;  // of every segment and when it left: the same for the same seed
+  bool check_segments = false;                // by the tests' own checker
+  bool trace = false;                         // a line for each segment
   Host a;
   Host b;
 
@@ -115,6 +125,7 @@ class World {
     std::uint64_t number;
     Host* to;
     sluice::test::Bytes l3;
+    bool too_large = false;  // comes back to its sender as an ICMP error
     bool operator>(const Flight& other) const { return std::pair(at, number) > std::pair(other.at, other.number); }
   };
   std::priority_queue<Flight, std::vector<Flight>, std::greater<>> flights_;

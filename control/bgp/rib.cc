@@ -261,6 +261,8 @@ void Rib::remove(std::uint32_t* link) {
 void Rib::retire(PeerIndex peer, Family family, Retire how) {
   auto& adjacency = peers_[peer].families[index_of(family)];
   if (adjacency.lists[kKept].count == 0) adjacency.long_lived = false;
+  // What joins long-lived stale paths is as little preferred as they are from now on.
+  if (how == Retire::keep && adjacency.long_lived && adjacency.lists[kCurrent].count != 0) rescan();
   move_list(adjacency, kCurrent, how == Retire::sweep ? kSweeping : kKept);
   if (adjacency.lists[kSweeping].count != 0) sweeping_.insert({peer, family});
 }

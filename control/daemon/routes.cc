@@ -11,8 +11,8 @@
 namespace sluice::daemon {
 namespace {
 
-// A worker runs several tasks between two bursts of packets: together they must stay below a millisecond
-// (bench/micro/ip-bench fib_apply).
+// A worker runs several tasks between two bursts of packets, and they hold up its packets. An update takes 0.27 us
+// (/32) to 0.53 us (/16) of processor time (EPYC 2.1 GHz, bench/micro/ip-bench fib_apply), so a task 17 to 34 us.
 constexpr std::size_t kUpdatesPerTask = 64;
 
 ip::RouteUpdate to_fib(const routing::RouteUpdate& update) {

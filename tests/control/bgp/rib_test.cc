@@ -186,6 +186,35 @@ TEST(Rib, HeldDecisionsAreNoWork) {
   EXPECT_EQ(batch.size(), 1u);
 }
 
+// Lost again while routes of before are still long-lived stale (RFC 9494 4.2): what came meanwhile joins them, and is
+// the least preferred from then on.
+TEST(Rib, WhatJoinsLongLivedStalePathsIsDecidedAnew) {
+  FakeResolver resolver;
+  Rib rib(resolver);
+  rib.configure({});
+  const auto first = rib.add_peer(ip("172.16.40.199")), second = rib.add_peer(ip("172.16.40.200"));
+  PathAttributes a, b;
+  a.next_hop = ip("172.16.40.199");
+  b.next_hop = ip("172.16.40.200");
+  b.as_path.prepend(64513, 1);  // the longer path: taken only when the other is long-lived stale
+  const auto kept = Ipv4Prefix::of(Ipv4Address{0x0af40000}, 24), joins = Ipv4Prefix::of(Ipv4Address{0x0af40100}, 24);
+  const auto id_a = rib.attributes().intern(a), id_b = rib.attributes().intern(b);
+  RouteBatch batch;
+  rib.update(first, kept, 0, id_a, 0, batch);
+  rib.retire(first, Family::ipv4, Rib::Retire::keep);
+  rib.make_long_lived(first, Family::ipv4);
+  while (rib.has_work()) rib.work(10, batch);
+  rib.update(first, joins, 0, id_a, 0, batch);
+  rib.update(second, joins, 0, id_b, 0, batch);
+  batch.clear();
+  rib.retire(first, Family::ipv4, Rib::Retire::keep);
+  while (rib.has_work()) rib.work(10, batch);
+  ASSERT_EQ(batch.size(), 1u);
+  EXPECT_EQ(batch[0].prefix, routing::IpPrefix(joins));
+  ASSERT_EQ(batch[0].next_hops.size(), 1u);
+  EXPECT_EQ(batch[0].next_hops[0], ip("172.16.40.200"));
+}
+
 TEST(Rib, ThousandLossesBeforeAnySweep) {
   for (const bool keep : {false, true}) {
     FakeResolver resolver;

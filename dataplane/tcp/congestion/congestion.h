@@ -3,7 +3,7 @@
 // An algorithm only moves cwnd and ssthresh; what counts as lost, and how recovery paces itself (PRR), is recovery.cc's
 // work. Called by: tcp/recovery.cc, tcp/output.cc. Runs on: workers. Follows: RFC 5681 (slow start,
 // avoidance), RFC 6582 (NewReno), RFC 9438 (CUBIC), RFC 6928 (initial window 10). Tested by:
-// tests/dataplane/tcp/rfc9438_test.cc, rfc6582_test.cc, rfc5681_test.cc
+// tests/dataplane/tcp/rfc9438_test.cc, rfc6582_test.cc, rfc6937_test.cc
 #pragma once
 
 #include <algorithm>

@@ -71,7 +71,7 @@ struct Peer {
   std::array<bool, kFamilyCount> refresh_answer{};
   bool refresh_begun = false;                      // BoRR has been sent
   std::array<bool, kFamilyCount> refresh_again{};  // asked for before our End-of-RIB: answered behind it
-  bool prefix_warning_given = false;
+  std::array<bool, kFamilyCount> prefix_warning_given{};
   std::uint32_t announced = 0;
   std::array<bool, kFamilyCount> end_of_rib_received{}, refresh_running{};
   Instant refresh_deadline = kInstantMax;  // what was not refreshed until then goes, EoRR or not

@@ -272,21 +272,26 @@ void Speaker::Impl::withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Ou
 }
 
 bool Speaker::Impl::over_prefix_limit(Instant now, Peer& peer, Outputs& out) {
-  const auto count = rib.path_count(peer.index);
   const auto limit = peer.settings.prefixes_max;
-  if (!peer.prefix_warning_given &&
-      std::uint64_t{count} * 100 > std::uint64_t{limit} * peer.settings.prefixes_warn_percent) {
-    peer.prefix_warning_given = true;
-    log(out, peer, true, fmt::format("{} prefixes received, the limit is {}", count, limit));
+  const auto name_of = [](Family family) { return family == Family::ipv4 ? "IPv4" : "IPv6"; };
+  std::optional<Family> over;
+  for (const auto family : {Family::ipv4, Family::ipv6}) {  // RFC 4486 4: the limit is one of an address family
+    const auto count = rib.path_count(peer.index, family);
+    if (auto& given = peer.prefix_warning_given[index_of(family)];
+        !given && std::uint64_t{count} * 100 > std::uint64_t{limit} * peer.settings.prefixes_warn_percent) {
+      given = true;
+      log(out, peer, true, fmt::format("{} {} prefixes received, the limit is {}", count, name_of(family), limit));
+    }
+    if (count > limit && !over) over = family;
   }
-  if (count <= limit || !peer.established()) return false;
+  if (!over || !peer.established()) return false;
   Notification notification{code::kCease, cease::kMaxPrefixes, {}};
   Writer data(notification.data);  // RFC 4486 4: family and the limit
-  data.u16(kAfiIpv4);
+  data.u16(*over == Family::ipv4 ? kAfiIpv4 : kAfiIpv6);
   data.u8(kSafiUnicast);
   data.u32(limit);
   event(now, peer, peer.conns[0], Event::automatic_stop, out, std::move(notification),
-        fmt::format("more than {} prefixes", limit));
+        fmt::format("more than {} {} prefixes", limit, name_of(*over)));
   const auto restart = peer.settings.prefixes_restart;
   peer.hold = restart == 0s ? Hold::max_prefixes : Hold::none;
   peer.idle_hold_deadline = restart == 0s ? kInstantMax : now + restart;

@@ -47,7 +47,10 @@ class Rib {
   void set_peer(PeerIndex peer, const PeerInfo& info) { peers_[peer].info = info; }
   // All of its paths go, in slices; its number is free when they are gone.
   void remove_peer(PeerIndex peer);
-  std::uint32_t path_count(PeerIndex peer) const;   // of this session
+  std::uint32_t path_count(PeerIndex peer) const;  // of this session
+  std::uint32_t path_count(PeerIndex peer, Family family) const {
+    return peers_[peer].families[index_of(family)].lists[kCurrent].count;
+  }
   std::uint32_t stale_count(PeerIndex peer) const;  // kept of an earlier one
   std::uint32_t stale_count(PeerIndex peer, Family family) const;
 

@@ -274,7 +274,7 @@ void Speaker::Impl::session_up(Instant now, Peer& peer, Outputs& out) {
   peer.refresh_answer = peer.refresh_again = {};
   peer.end_of_rib_sent = false;
   peer.sent_version = 0;
-  peer.prefix_warning_given = false;
+  peer.prefix_warning_given = {};
   peer.remote_restart = conn.remote_open->capabilities.graceful_restart;
   peer.remote_long_lived = conn.remote_open->capabilities.long_lived_restart;
   rib.set_peer(peer.index, {internal(peer), conn.remote_open->identifier, peer.address});

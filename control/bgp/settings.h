@@ -51,7 +51,7 @@ struct SessionSettings {
   unsigned allow_as_in = 0;        // how often our own AS may be in a received AS_PATH
   Role role = Role::none;
   bool role_strict = false;
-  std::uint32_t prefixes_max = 1u << 21;  // received; beyond it: Cease 6/1
+  std::uint32_t prefixes_max = 1u << 21;  // of a family, received; beyond it: Cease 6/1
   unsigned prefixes_warn_percent = 75;
   Duration prefixes_restart = 0s;  // after Cease 6/1: stay down; otherwise come back after this time
   bool require_policy = false;     // RFC 8212: eBGP without policy accepts and announces nothing

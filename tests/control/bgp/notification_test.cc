@@ -271,5 +271,31 @@ TEST(NotificationTable, TimersAndLimits) {
   EXPECT_EQ(bench.take(conn).back(), message_of(MessageType::notification, {4, 0}));
 }
 
+// RFC 4486 4: the limit is one of an address family; the data say which was exceeded.
+TEST(NotificationTable, PrefixLimitIsOfAFamily) {
+  auto settings = reference_settings();
+  settings.neighbors[0].session.prefixes_max = 1;
+  settings.neighbors[0].session.ipv6_unicast = true;
+  Bench bench(settings);
+  auto open = calico_open("172.16.40.198");
+  open.capabilities.multiprotocol[1] = true;
+  const auto conn = bench.accept_from("172.16.40.198", open);
+  bench.take(conn);
+  const auto announce = [&](const char* block, const char* next_hop) {
+    PathAttributes a;
+    a.local_pref = 100;
+    a.next_hop = ip(next_hop);
+    Bytes out;
+    const Nlri route{prefix(block), 0};
+    encode_announcements(out, a, {true, true}, std::span(&route, 1), false, kMessageMax);
+    bench.receive(conn, out);
+  };
+  announce("10.244.0.0/24", "172.16.40.198");
+  announce("2001:db8:1::/64", "2001:db8::198");
+  EXPECT_TRUE(bench.take(conn).empty());  // one of each
+  announce("2001:db8:2::/64", "2001:db8::198");
+  EXPECT_EQ(Bytes(bench.take(conn)[0]), message_of(MessageType::notification, hex("0601 0002 01 00000001")));
+}
+
 }  // namespace
 }  // namespace sluice::bgp

@@ -44,14 +44,33 @@ constexpr Duration kEndTimeMax = 5s;                     // whatever hangs, the 
 constexpr Duration kRestartDelay = 50ms;                 // for the FINs of closed sessions to leave
 constexpr Duration kVerdictsMax = 15s;  // after a crash: announce then, whatever monitors have yet to say
 
-class SaveFlows : public worker::Task {
+// Neighbors at once, flows when the worker stops.
+class SaveState : public worker::Task {
  public:
-  SaveFlows(lb::Datapath& datapath, std::vector<lb::SavedFlow>& to) : datapath_(datapath), to_(to) {}
-  void run(Instant) noexcept override { datapath_.save_flows_at_stop(&to_); }
+  SaveState(lb::Datapath& datapath, std::vector<lb::SavedFlow>& flows, std::vector<ip::NeighborInfo>& neighbors)
+      : datapath_(datapath), flows_(flows), neighbors_(neighbors) {}
+  void run(Instant now) noexcept override {
+    neighbors_ = datapath_.neighbors().list(now);
+    datapath_.save_flows_at_stop(&flows_);
+  }
 
  private:
   lb::Datapath& datapath_;
-  std::vector<lb::SavedFlow>& to_;
+  std::vector<lb::SavedFlow>& flows_;
+  std::vector<ip::NeighborInfo>& neighbors_;
+};
+
+class RecallNeighbors : public worker::Task {
+ public:
+  RecallNeighbors(lb::Datapath& datapath, std::vector<ip::NeighborEvent> neighbors)
+      : datapath_(datapath), neighbors_(std::move(neighbors)) {}
+  void run(Instant now) noexcept override {
+    for (const ip::NeighborEvent& neighbor : neighbors_) datapath_.neighbors().recall(now, neighbor);
+  }
+
+ private:
+  lb::Datapath& datapath_;
+  std::vector<ip::NeighborEvent> neighbors_;
 };
 
 // Runs its work on the control thread once all tasks before it are through.
@@ -167,7 +186,7 @@ class Daemon {
     health_.stop();
     access_log_.stop();
     if (after_) {
-      save_flows();
+      save_state();
       keep_frames();
     }
     const Status stopped = engine_->stop();
@@ -269,7 +288,10 @@ class Daemon {
                    before_->up.size());
       health_.assume_up(std::move(before_->up));
       bgp_.come_back(std::move(before_->routes), true);
-      reconfigure_.before_first_install([this](const lb::Snapshot& snapshot) { restore_flows(snapshot); });
+      reconfigure_.before_first_install([this](const lb::Snapshot& snapshot) {
+        recall_neighbors();
+        restore_flows(snapshot);
+      });
     } else if (crashed) {
       spdlog::warn("the sluiced before did not end in good order: neighbors are told that we have restarted");
       bgp_.come_back({}, false);
@@ -288,6 +310,17 @@ class Daemon {
     if (io::now() < verdicts_deadline_ && health_.is_checking(reconfigure_.running())) return;
     verdicts_deadline_ = kInstantMax;
     bgp_.ready();
+  }
+
+  // What waits at the gates comes in one burst: more than fits a neighbor's queue while its MAC address is asked for.
+  void recall_neighbors() {
+    std::vector<ip::NeighborEvent> neighbors;
+    for (const SavedNeighbor& neighbor : before_->neighbors) {
+      const packet::PortId port = engine_->port_id(neighbor.port);
+      if (port != packet::kNoPort) neighbors.push_back({port, neighbor.address, neighbor.mac});
+    }
+    engine_->post_all(
+        [&](unsigned, lb::Datapath& datapath) { return std::make_unique<RecallNeighbors>(datapath, neighbors); });
   }
 
   void restore_flows(const lb::Snapshot& snapshot) {
@@ -347,17 +380,20 @@ class Daemon {
     end_alarm_.set(io::now() + kRestartDelay);
   }
 
-  // The workers fill them in when they stop; each must have heard of it before.
-  void save_flows() {
+  // The workers fill in the flows when they stop; each must have heard of it before.
+  void save_state() {
     after_->flows.resize(engine_->workers());
+    known_neighbors_.resize(engine_->workers());
     engine_->post_all([this](unsigned worker, lb::Datapath& datapath) {
-      return std::make_unique<SaveFlows>(datapath, after_->flows[worker]);
+      return std::make_unique<SaveState>(datapath, after_->flows[worker], known_neighbors_[worker]);
     });
     const Instant limit = io::now() + kEndTimeMax;
     while (engine_->engine().tasks_in_flight() > 0 && io::now() < limit) {
       engine_->engine().collect();
       std::this_thread::sleep_for(1ms);
     }
+    if (engine_->engine().tasks_in_flight() > 0) return spdlog::error("a worker does not answer: its flows are lost");
+    after_->neighbors = merge_neighbors(known_neighbors_, engine_->ports());
   }
 
   // With a drain time the neighbours first hear that they should go elsewhere (RFC 8326); asked again, we do not wait.
@@ -405,6 +441,7 @@ class Daemon {
   config::Config config_;
   const std::string record_bgp_, socket_;
   std::optional<RestartState> before_, after_;
+  std::vector<std::vector<ip::NeighborInfo>> known_neighbors_;  // by worker, at a restart
   Instant verdicts_deadline_ = kInstantMax;
   std::vector<std::unique_ptr<io::Ticker>> tickers_;
   std::unique_ptr<io::FileWatch> watch_;

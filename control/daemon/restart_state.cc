@@ -114,6 +114,12 @@ std::string encode(const RestartState& state) {
     out.value(member.endpoint.address.value);
     out.value(member.endpoint.port);
   }
+  out.value(static_cast<std::uint32_t>(state.neighbors.size()));
+  for (const SavedNeighbor& neighbor : state.neighbors) {
+    out.text(neighbor.port);
+    out.value(neighbor.address.value);
+    out.value(neighbor.mac);
+  }
   out.value(static_cast<std::uint32_t>(state.kept.size()));
   for (const auto& [port, descriptor] : state.kept) {
     out.text(port);
@@ -149,6 +155,12 @@ Result<RestartState> decode(std::string_view bytes) {
     member.endpoint.address.value = in.value<std::uint32_t>();
     member.endpoint.port = in.value<std::uint16_t>();
   }
+  state.neighbors.resize(in.count());
+  for (SavedNeighbor& neighbor : state.neighbors) {
+    neighbor.port = in.text();
+    neighbor.address.value = in.value<std::uint32_t>();
+    neighbor.mac = in.value<MacAddress>();
+  }
   for (std::uint32_t left = in.count(); left > 0; --left) {
     std::string port = in.text();
     state.kept[std::move(port)] = in.value<int>();
@@ -166,6 +178,23 @@ std::vector<SavedRoute> routes_by_bgp(const routing::RoutingTable& table, Instan
     saved.external = route.source == routing::Source::ebgp;
     for (const routing::RouteInfo::Hop& hop : route.hops) saved.gateways.push_back(hop.gateway);
   }
+  return out;
+}
+
+std::vector<SavedNeighbor> merge_neighbors(std::span<const std::vector<ip::NeighborInfo>> workers,
+                                           std::span<const packet::PortInfo> ports) {
+  std::map<std::pair<packet::PortId, Ipv4Address>, const ip::NeighborInfo*> newest;
+  for (const auto& worker : workers) {
+    for (const ip::NeighborInfo& entry : worker) {
+      using enum ip::NeighborState;
+      if (entry.port >= ports.size() || (entry.state != reachable && entry.state != stale && entry.state != probe))
+        continue;
+      const ip::NeighborInfo*& known = newest[{entry.port, entry.address}];
+      if (known == nullptr || entry.since_confirmed < known->since_confirmed) known = &entry;
+    }
+  }
+  std::vector<SavedNeighbor> out;
+  for (const auto& [key, entry] : newest) out.push_back({ports[key.first].name, key.second, entry->mac});
   return out;
 }
 

@@ -1,4 +1,5 @@
-// RestartState: what a sluiced that restarts leaves to the one after it: flows, learned routes, members known to be up.
+// RestartState: what a sluiced that restarts leaves to the one after it: flows, learned routes, members known to be up,
+// neighbors.
 //
 // The old process writes it into a file without a name (memfd) and executes itself anew with --restore and the
 // descriptor; so it ends with the machine, needs no folder, and nobody else reads it.
@@ -14,6 +15,7 @@
 #include "control/daemon/health.h"
 #include "control/routing/routing_table.h"
 #include "dataplane/base/result.h"
+#include "dataplane/ip/neighbor.h"
 #include "lb/l4/saved_flow.h"
 #include "lb/snapshot/snapshot.h"
 
@@ -26,10 +28,18 @@ struct SavedRoute {
   friend bool operator==(const SavedRoute&, const SavedRoute&) = default;
 };
 
+struct SavedNeighbor {
+  std::string port;
+  Ipv4Address address;
+  MacAddress mac;
+  friend bool operator==(const SavedNeighbor&, const SavedNeighbor&) = default;
+};
+
 struct RestartState {
   std::vector<std::vector<lb::SavedFlow>> flows;  // by worker
   std::vector<SavedRoute> routes;                 // learned by BGP
   std::vector<MemberName> up;
+  std::vector<SavedNeighbor> neighbors;  // whose MAC address is known, to any worker
   std::map<std::string, int> kept;  // by port: the descriptor that keeps what arrives meanwhile (port/kept_frames.h)
   std::size_t flow_count() const;
 };
@@ -40,6 +50,10 @@ Result<RestartState> decode(std::string_view bytes);
 
 // The routes in use that BGP gave.
 std::vector<SavedRoute> routes_by_bgp(const routing::RoutingTable& table, Instant now);
+
+// The usable entries of every worker's table, each once; of ports that `ports` (by PortId) names.
+std::vector<SavedNeighbor> merge_neighbors(std::span<const std::vector<ip::NeighborInfo>> workers,
+                                           std::span<const packet::PortInfo> ports);
 
 // A saved flow and what it holds in this process.
 struct RestoredFlow {

@@ -128,6 +128,8 @@ class NeighborTable {
   void announce(Instant now, const LocalAddress& address);
   // What another worker learned: confirms an entry, or makes one.
   void learn(Instant now, const NeighborEvent& event);
+  // What the process before us knew: good to begin with, and asked again once used. An entry that is there stays.
+  void recall(Instant now, const NeighborEvent& event);
   // An entry that neither ages nor changes. Fails when the table is full or the MAC is a group address.
   Status set_permanent(Instant now, packet::PortId port, Ipv4Address address, const MacAddress& mac);
   // Forgets an entry (its packets are dropped); false when there is none.

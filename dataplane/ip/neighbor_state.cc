@@ -224,6 +224,15 @@ void NeighborTable::learn(Instant now, const NeighborEvent& event) {
   if (entry != nullptr) confirm(now, *entry, event.mac);
 }
 
+void NeighborTable::recall(Instant now, const NeighborEvent& event) {
+  if (find(event.port, event.address) != kNoNeighbor) return;
+  Entry* entry = insert(now, event.port, event.address, Learning::by_hearsay);
+  if (entry == nullptr) return;
+  confirm(now, *entry, event.mac);
+  entry->state = NeighborState::stale;
+  timers_.schedule(*entry, now + limits_.unused_time);
+}
+
 Status NeighborTable::set_permanent(Instant now, packet::PortId port, Ipv4Address address, const MacAddress& mac) {
   const std::string place = "neighbor " + address.text();
   if (mac.is_multicast() || mac.is_zero()) return fail(place, mac.text() + " is not the address of one host");

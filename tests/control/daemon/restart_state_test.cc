@@ -21,6 +21,8 @@ RestartState sample() {
                           {*Ipv4Address::parse("172.16.40.199"), *Ipv4Address::parse("172.16.40.198")},
                           true});
   state.up.push_back({"pods", *Ipv4Endpoint::parse("10.244.0.76:80")});
+  state.neighbors.push_back(
+      {"int_vlan", *Ipv4Address::parse("172.16.40.199"), *MacAddress::parse("02:00:ac:10:28:c7")});
   state.kept["int_vlan"] = 17;
   return state;
 }
@@ -43,7 +45,34 @@ TEST(RestartStateTest, WhatGoesInComesOut) {
   EXPECT_EQ(flow.virtual_server + "/" + flow.pool, "web/pods");
   EXPECT_EQ(state->routes, sample().routes);
   EXPECT_EQ(state->up, sample().up);
+  EXPECT_EQ(state->neighbors, sample().neighbors);
   EXPECT_EQ(state->kept, sample().kept);
+}
+
+TEST(RestartStateTest, NeighborsOfAllWorkersAreMerged) {
+  using enum ip::NeighborState;
+  std::vector<packet::PortInfo> ports(1);
+  ports[0].name = "int_vlan";
+  const auto entry = [](packet::PortId port, const char* address, const char* mac, ip::NeighborState state,
+                        Duration age) {
+    ip::NeighborInfo info;
+    info.port = port;
+    info.address = *Ipv4Address::parse(address);
+    info.mac = *MacAddress::parse(mac);
+    info.state = state;
+    info.since_confirmed = age;
+    return info;
+  };
+  const std::vector<ip::NeighborInfo> workers[] = {
+      {entry(0, "10.0.0.1", "02:00:00:00:00:01", stale, 90s),
+       entry(0, "10.0.0.2", "00:00:00:00:00:00", incomplete, 1s)},
+      {entry(0, "10.0.0.1", "02:00:00:00:00:09", reachable, 2s), entry(0, "10.0.0.3", "02:00:00:00:00:03", probe, 31s),
+       entry(0, "10.0.0.4", "02:00:00:00:00:04", permanent, 1s),
+       entry(1, "10.0.0.5", "02:00:00:00:00:05", reachable, 1s)}};
+  const std::vector<SavedNeighbor> expected = {
+      {"int_vlan", *Ipv4Address::parse("10.0.0.1"), *MacAddress::parse("02:00:00:00:00:09")},
+      {"int_vlan", *Ipv4Address::parse("10.0.0.3"), *MacAddress::parse("02:00:00:00:00:03")}};
+  EXPECT_EQ(merge_neighbors(workers, ports), expected);
 }
 
 TEST(RestartStateTest, CutOrTooLongOrForeignIsRefused) {

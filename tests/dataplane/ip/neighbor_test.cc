@@ -182,6 +182,22 @@ TEST_F(NeighborTest, UnusedOnesGoStaleAreProbedWhenUsedAndGoAway) {
   EXPECT_EQ(world.neighbors.next_deadline(), kInstantMax);
 }
 
+TEST_F(NeighborTest, WhatTheProcessBeforeKnewIsGoodAndCheckedOnceUsed) {
+  World world;
+  world.neighbors.recall(world.now, {0, ip("172.16.40.9"), kPeerMac});
+  EXPECT_EQ(world.state_of("172.16.40.9"), "stale 02:00:00:00:00:99");
+  world.neighbors.recall(world.now, {0, ip("172.16.40.9"), kOther});  // what is here is newer
+  EXPECT_EQ(world.state_of("172.16.40.9"), "stale 02:00:00:00:00:99");
+  EXPECT_THAT(world.sink.take_described(), IsEmpty());
+  world.send(datagram());
+  EXPECT_THAT(world.sink.take_described(), ElementsAre(kAsk, sent()));
+  world.arp(0, test::arp_reply(kOther, "172.16.40.9", test::kOwnMac, "172.16.40.202"));
+  EXPECT_EQ(world.state_of("172.16.40.9"), "reachable 02:00:00:00:00:98");
+  world.neighbors.recall(world.now, {0, ip("172.16.40.8"), kPeerMac});
+  world.pass(700s);
+  EXPECT_EQ(world.state_of("172.16.40.8"), "none");
+}
+
 TEST_F(NeighborTest, AMovedAddressIsNoticedFromGratuitousArp) {
   World world;
   world.learn("172.16.40.9", kPeerMac);

@@ -1,6 +1,6 @@
 """Requests from a client of the lab, counted by who answered: one process in the client's namespace, JSON on stdout.
 
-Usage: traffic.py http URL COUNT [CONCURRENCY] | traffic.py stream URL SECONDS | traffic.py udp ADDRESS PORT COUNT
+Usage: traffic.py http URL COUNT [CONCURRENCY] | traffic.py stream URL SECONDS [TIMEOUT] | traffic.py udp ADDRESS PORT COUNT
        | traffic.py hold ADDRESS PORT COUNT (opens connections, says so, keeps them until stdin closes)
        | traffic.py talk ADDRESS PORT COUNT (the same, and asks on each every 50 ms: answers, errors, longest silence)
 Each http request is a connection of its own. Called by: scenario.Client.
@@ -53,14 +53,14 @@ def http(url, count, concurrency=1):
     return {"answers": answers, "errors": errors}
 
 
-def stream(url, seconds):
+def stream(url, seconds, timeout=3):
     """One request after the other for `seconds`; the time of each answer or failure since the start."""
     started = time.monotonic()
     events = []
     while time.monotonic() - started < seconds:
         at = time.monotonic() - started
         try:
-            events.append([round(at, 3), http_get(*split_url(url), timeout=3), None])
+            events.append([round(at, 3), http_get(*split_url(url), timeout=timeout), None])
         except OSError as error:
             events.append([round(at, 3), None, str(error)])
         time.sleep(0.02)
@@ -130,7 +130,7 @@ def main():
     if kind == "http":
         result = http(words[0], int(words[1]), int(words[2]) if len(words) > 2 else 1)
     elif kind == "stream":
-        result = stream(words[0], float(words[1]))
+        result = stream(words[0], *map(float, words[1:]))
     elif kind == "udp":
         result = udp(words[0], int(words[1]), int(words[2]))
     elif kind == "talk":

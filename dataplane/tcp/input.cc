@@ -190,9 +190,11 @@ Conn* Stack::accept(Instant now, const Tuple& tuple, packet::Packet packet, cons
       input_data(now, *conn, segment);  // the client's first bytes may come with its ACK, or its ACK was lost
       want_output(*conn);
       arm(*conn);
-    } else {
+    } else if (segment.length == 0 || !cookies_are_about(now)) {
       reply_reset(now, tuple, segment);
     }
+    // Else its bytes may follow those that come with a cookie, which were lost or are late: both will be sent again,
+    // and a RST would end a conn that the client has every right to.
   } else if (segment.has(kTcpSyn)) {
     conn = accept_syn(now, tuple, segment, options, owner);
   }

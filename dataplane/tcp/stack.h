@@ -272,6 +272,7 @@ class Stack {
 
   // syn_cookie.cc
   void send_cookie(Instant now, const Tuple& tuple, const Segment& segment, const Options& options);
+  bool cookies_are_about(Instant now) const;
   Conn* accept_cookie(Instant now, const Tuple& tuple, const Segment& segment, const Options& options, void* owner);
   std::uint32_t cookie(const Tuple& tuple, Seq theirs, std::uint32_t tick, std::uint32_t index) const;
   std::uint32_t timestamp_offset(const Tuple& tuple) const;

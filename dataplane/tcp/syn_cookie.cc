@@ -88,11 +88,16 @@ std::uint32_t Stack::cookie(const Tuple& tuple, Seq theirs, std::uint32_t tick, 
   return (tick & 31) << 27 | index << 24 | (hash & 0xffffff);
 }
 
+// Whether a cookie of ours may still come back.
+bool Stack::cookies_are_about(Instant now) const {
+  return last_cookie_ != Instant{} && now - last_cookie_ <= kCookieTick * (kCookieTicksValid + 1);
+}
+
 // The ACK that completes a handshake of which nothing was remembered.
 Conn* Stack::accept_cookie(Instant now, const Tuple& tuple, const Segment& segment, const Options& options,
                            void* owner) {
   // Only while cookies are about: otherwise every stray ACK would be a guess at one.
-  if (last_cookie_ == Instant{} || now - last_cookie_ > kCookieTick * (kCookieTicksValid + 1)) return nullptr;
+  if (!cookies_are_about(now)) return nullptr;
   const std::uint32_t value = segment.ack.value - 1;
   const Seq theirs = segment.seq - 1;
   const auto present = static_cast<std::uint32_t>((now - start_) / kCookieTick);

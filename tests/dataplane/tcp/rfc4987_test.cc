@@ -61,6 +61,24 @@ TEST(Rfc4987, FirstBytesMayComeWithTheCookie) {
   EXPECT_EQ(s.flow().read, 50u);
 }
 
+TEST(Rfc4987, BytesBeforeTheCookieAreSentAgain) {
+  WorldOptions options = Script::quiet();
+  options.limits.half_open_max = 0;
+  Script s(options);
+  s.in("S seq 0 <mss 1460>");
+  const std::string ack = std::to_string(ack_of(s.out()));
+  s.in("PA seq 51 ack " + ack + " len 50");  // the ACK and the first 50 bytes are lost
+  EXPECT_EQ(s.out(), "");
+  s.in("PA seq 1 ack " + ack + " len 50");
+  s.in("PA seq 51 ack 1 len 50");
+  EXPECT_EQ(s.flow().read, 100u);
+  s.wait(200s);  // no cookie is about any more
+  s.forget();
+  s.peer_port = 40001;
+  s.in("PA seq 51 ack 77 len 50");
+  EXPECT_EQ(s.out().substr(0, 5), "R seq");
+}
+
 TEST(Rfc4987, CookieIsWorthNothingAfterTwoMinutes) {
   WorldOptions options = Script::quiet();
   options.limits.half_open_max = 0;

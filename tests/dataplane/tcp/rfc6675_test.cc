@@ -53,6 +53,15 @@ TEST(Rfc2883, FinThatComesTwiceHasNoBytesToReport) {
   for (const std::string& segment : s.all()) EXPECT_EQ(segment.find("sack"), std::string::npos) << segment;
 }
 
+TEST(Rfc2883, FinAmongBytesThatWaitHasNoneToReport) {
+  Script s;
+  s.open_passive("<mss 1460,sack>");
+  s.in("A seq 201 ack 1 len 100");
+  s.forget();
+  s.in("FA seq 251 ack 1");  // a sender that is wrong; a block of no bytes would be wrong too
+  for (const std::string& segment : s.all()) EXPECT_EQ(segment.find("251"), std::string::npos) << segment;
+}
+
 TEST(Rfc2018, WindowFullOfSmallSegmentsWaitsBehindAHole) {
   Script s;
   s.open_passive("<mss 536,sack,ws 7>");

@@ -54,6 +54,7 @@ TEST(Transfer, OverflowingQueueIsNotMistakenForReordering) {
       World world(options);
       Conn* conn = world.connect();
       world.a.flow(conn).to_write = 4'000'000;
+      world.a.write_size = 1448;
       ASSERT_TRUE(world.run_until(
           [&] { return world.b.accepted != nullptr && world.b.flow(world.b.accepted).read == 4'000'000; }, 20s));
       EXPECT_GT(world.a.stack->counters().fast_recoveries.get(), 0u);

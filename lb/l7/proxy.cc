@@ -196,6 +196,10 @@ void Proxy::on_event(Instant now, Conn& conn) {
     }
     case ConnRole::server: {
       Session& s = *static_cast<Session*>(conn.owner);
+      if (s.client->state == tcp::State::closed) {  // in the same turn; its own event comes behind this one
+        on_client_closed(now, s);
+        return settle(now, s);
+      }
       if ((events & tcp::kEstablished) != 0) on_server_up(now, s);
       if ((events & tcp::kReadable) != 0) s.active_at = now;
       if (!s.over) run(now, s);

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness.command import LabError  # noqa: E402
+from harness.command import LabError, wait_until  # noqa: E402
 from harness.http_client import Connection  # noqa: E402
 from harness.node import VARIANTS  # noqa: E402
 from harness.scenario import (CLIENT_ADDRESS, LB_ADDRESS, MASTER_ADDRESS, MASTER_PODS, NODE1_ADDRESS, NODE1_PODS,  # noqa: E402
@@ -120,11 +120,12 @@ def http_proxy(lab, stage):
     stage.shell(f"{CLIENT} curl -s http://{VS_SCENARIO}/seen", lines_max=4)
     wanted = f'xff="{CLIENT_ADDRESS}"'
 
-    def last_of_client():
+    def logs_of_client():
         logs = [os.path.join(lab.pods[address].directory, "access.log") for address in lab.default_pods()]
-        return [log for log in logs if wanted in "".join(open(log, encoding="ascii", errors="replace").readlines()[-3:])]
+        return [log for log in logs if wanted in open(log, encoding="ascii", errors="replace").read()]
 
-    logs = last_of_client()
+    # nginx writes its log after the answer.
+    logs = wait_until(logs_of_client, 10)
     stage.check(logs, f"nginx was told who the client is: {wanted} (kubernetes.http.x-forwarded-for: true)")
     if logs:
         stage.shell(f"grep xff=.{CLIENT_ADDRESS} {logs[0]} | tail -1")

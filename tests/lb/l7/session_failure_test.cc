@@ -439,5 +439,25 @@ TEST(Failure, AMemberKilledInMidResponseLeavesOthersAlone) {
   expect_nothing_left(world);
 }
 
+// The bytes of the member come first in the turn in which the client's RST comes too.
+TEST(Failure, AClientThatResetsAmongTheBytesOfItsAnswerIsCounted) {
+  HttpWorld world;
+  Far* member = nullptr;
+  world.answer = [&](const std::string&, Far& far) {
+    far.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ");
+    member = &far;
+    return true;
+  };
+  Far& client = world.connect();
+  client.send(kGet);
+  ASSERT_TRUE(world.run_until([&] { return client.has("half "); }));
+  member->send("wh");
+  client.abort();
+  ASSERT_TRUE(world.run_until([&] { return member->closed; }));
+  EXPECT_EQ(world.http().aborted_by_client, 1u);
+  EXPECT_EQ(world.http().aborted_by_server, 0u);
+  expect_nothing_left(world);
+}
+
 }  // namespace
 }  // namespace sluice::lb

@@ -209,6 +209,10 @@ void HttpWorld::deliver(const Flight& flight) {
   ++received_;
   packet::Batch batch;
   batch.push(sluice::test::to_packet(*pool_, flight.frame));
+  for (; options_.bursts && !flights_.empty() && flights_.top().at <= now && flights_.top().to_engine; flights_.pop()) {
+    ++received_;
+    batch.push(sluice::test::to_packet(*pool_, flights_.top().frame));
+  }
   datapath_->on_burst(now, 0, batch);
 }
 

@@ -60,6 +60,7 @@ struct HttpWorldOptions {
   std::uint32_t conns_max = 4096;
   Duration delay = 100us;  // one way
   bool checks = true;      // of every frame that the engine sends
+  bool bursts = false;     // what arrives at the same instant comes to the engine in one burst
 };
 
 class HttpWorld {

@@ -441,7 +441,9 @@ TEST(Failure, AMemberKilledInMidResponseLeavesOthersAlone) {
 
 // The bytes of the member come first in the turn in which the client's RST comes too.
 TEST(Failure, AClientThatResetsAmongTheBytesOfItsAnswerIsCounted) {
-  HttpWorld world;
+  HttpWorldOptions options;
+  options.bursts = true;
+  HttpWorld world(options);
   Far* member = nullptr;
   world.answer = [&](const std::string&, Far& far) {
     far.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf ");
@@ -452,6 +454,7 @@ TEST(Failure, AClientThatResetsAmongTheBytesOfItsAnswerIsCounted) {
   client.send(kGet);
   ASSERT_TRUE(world.run_until([&] { return client.has("half "); }));
   member->send("wh");
+  world.run_for(0ns);
   client.abort();
   ASSERT_TRUE(world.run_until([&] { return member->closed; }));
   EXPECT_EQ(world.http().aborted_by_client, 1u);

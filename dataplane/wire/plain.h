@@ -30,10 +30,10 @@ inline bool is_plain_ipv4_checksum_good(const std::uint8_t* p) {
   constexpr std::size_t kL3 = kEthernetLength;
   constexpr std::size_t kL4 = kL3 + kIpv4Length;
   constexpr std::uint32_t kTypeAndVersion = 0x45'0008;  // Ethertype 0x0800, version 4, 5 words, in memory's order
+  if (first_segment.size() < kL4 + kTcpLength) return false;
   const std::uint8_t* const p = first_segment.data();
   const std::uint8_t* const ipv4 = p + kL3;
   const std::uint8_t* const l4 = p + kL4;
-  if (first_segment.size() < kL4 + kTcpLength) return false;
   if ((load_raw<std::uint32_t>(p + kEthernetType) & 0xff'ffff) != kTypeAndVersion) return false;
   if (std::memcmp(p, own_mac.bytes.data(), 6) != 0) return false;
   const std::uint16_t total_length = load_be16(ipv4 + kIpv4TotalLength);

@@ -85,7 +85,7 @@ constexpr TcpName kTcpNames[] = {
     {"delayed_acks", "ACKs sent by the delayed-ACK timer", &tcp::Counters::delayed_acks},
     {"time_waits_evicted", "TIME-WAITs cut short to free a slot", &tcp::Counters::time_waits_evicted},
     {"half_open_evicted", "Unfinished handshakes cut short to free a slot", &tcp::Counters::half_open_evicted},
-    {"recoveries_undone", "Losses that were only reordering (D-SACK)", &tcp::Counters::recoveries_undone},
+    {"recoveries_undone", "Window reductions taken back: nothing was lost", &tcp::Counters::recoveries_undone},
 };
 static_assert(sizeof(tcp::Counters) == std::size(kTcpNames) * sizeof(Counter), "a counter has no name here");
 

@@ -47,14 +47,14 @@ void Statistics::sample(Instant now) {
   if (const lb::Snapshot* snapshot = balancing_.current()) {
     for (const lb::VirtualServer& server : snapshot->virtual_servers()) {
       const auto& runtime = *server.runtime;
-      traffic_rates_.sample(key_of(&runtime), counts_of(runtime.connections, runtime.traffic.sum()));
+      traffic_rates_.sample(key_of(&runtime), counts_of(runtime.connections, runtime.shares.traffic()));
       if (server.mode == lb::Mode::http) http_rates_.sample(runtime.id, {runtime.http.requests()});
     }
     for (const auto& pool : snapshot->pools()) {
       traffic_rates_.sample(key_of(pool->runtime.get()),
                             counts_of(pool->runtime->connections, balancing_.registry().pool_traffic(pool->spec.name)));
       for (const auto& member : pool->runtimes) {
-        traffic_rates_.sample(key_of(member.get()), counts_of(member->connections, member->traffic.sum()));
+        traffic_rates_.sample(key_of(member.get()), counts_of(member->connections, member->shares.traffic()));
       }
     }
   }
@@ -146,7 +146,7 @@ std::vector<admin::VirtualStatus> Statistics::virtuals(const config::Config& con
     status.state = to_state(status_of(server));
     status.origin = configured->origin.text;
     status.connection_limit = server.connection_limit;
-    status.traffic = traffic_of(server.runtime->connections, server.runtime->traffic.sum(), server.runtime.get());
+    status.traffic = traffic_of(server.runtime->connections, server.runtime->shares.traffic(), server.runtime.get());
     if (server.mode == lb::Mode::http) status.http = http_of(server);
     out.push_back(std::move(status));
   }
@@ -205,7 +205,7 @@ admin::MemberStatus Statistics::member_of(const lb::Pool& pool, std::size_t memb
   status.priority_group = spec.priority_group;
   status.connection_limit = spec.connection_limit;
   status.since_s = health_.since_s(pool.spec.name, spec.endpoint);
-  status.traffic = traffic_of(runtime.connections, runtime.traffic.sum(), &runtime);
+  status.traffic = traffic_of(runtime.connections, runtime.shares.traffic(), &runtime);
   return status;
 }
 
@@ -252,7 +252,7 @@ std::vector<admin::NodeStatus> Statistics::nodes(const config::Config& config) c
     for (const auto& member : pool->runtimes) {
       Node& node = nodes[member->endpoint.address];
       node.runtime = member->node.get();
-      node.traffic += member->traffic.sum();
+      node.traffic += member->shares.traffic();
       const auto rates = traffic_rates_.of(key_of(member.get()));
       for (std::size_t i = 0; i < rates.size(); ++i) node.rates[i] += rates[i];
       node.status.members.push_back(pool->spec.name + " " + member->endpoint.text());

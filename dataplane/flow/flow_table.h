@@ -6,7 +6,7 @@
 //   const auto candidate = table.prefetch_entry(hash);     // stage 2
 //   if (auto hit = table.find(key, hash, candidate)) { hit->last_used = table.tick(now); … }
 //   L4Flow* flow = table.allocate();                       // null when full: make room with oldest_embryonic()
-//   table.insert(*flow, hash, now, now + 10s);             // hash: of the client's key
+//   table.insert(*flow, now, now + 10s);                   // false: one of its keys is taken
 //   table.expire(now, 64, [&](L4Flow& f) -> Instant { … }); // a later deadline keeps it; <= now: erase it there
 //
 // A packet only writes `last_used` of its flow; the timer fires at the deadline known when it was set, and the owner
@@ -90,6 +90,11 @@ class FlowTable {
     if (candidate != kNoCandidate) prefetch_object(&flows_[candidate >> 1]);
     return candidate;
   }
+  // Only whether it is the candidate.
+  Hit find_candidate(const FlowKey& key, std::uint32_t candidate) const {
+    if (candidate == kNoCandidate || flows_[candidate >> 1].keys[candidate & 1] != key) return {};
+    return {&flows_[candidate >> 1], static_cast<Direction>(candidate & 1)};
+  }
   // The table may have changed since: slots out of use have no keys.
   Hit find(const FlowKey& key, std::uint64_t hash, std::uint32_t candidate) const {
     if (candidate != kNoCandidate && flows_[candidate >> 1].keys[candidate & 1] == key) [[likely]] {
@@ -127,11 +132,17 @@ class FlowTable {
     free_ = i;
   }
   // Puts an allocated flow in, embryonic. False (and it is still only allocated) when one of its keys is taken.
-  bool insert(F& flow, Instant now, Instant deadline) { return insert(flow, flow.keys[0].hash(seed_), now, deadline); }
-  // The same for who has hashed the client's key already.
-  bool insert(F& flow, std::uint64_t client, Instant now, Instant deadline) {
-    const std::uint64_t server = flow.keys[1].hash(seed_);
+  bool insert(F& flow, Instant now, Instant deadline) {
+    const std::uint64_t client = hash(flow.keys[0]);
+    const std::uint64_t server = hash(flow.keys[1]);
     if (flow.keys[0] == flow.keys[1] || find(flow.keys[0], client) || find(flow.keys[1], server)) return false;
+    insert_new(flow, client, server, now, deadline);
+    return true;
+  }
+  // The same for who has looked already: its keys differ, have these hashes, and no flow has either of them.
+  void insert_new(F& flow, std::uint64_t client, std::uint64_t server, Instant now, Instant deadline) {
+    assert(client == hash(flow.keys[0]) && server == hash(flow.keys[1]) && flow.keys[0] != flow.keys[1]);
+    assert(!contains(flow.keys[0]) && !contains(flow.keys[1]));
     const std::uint32_t i = index_of(flow);
     index_.insert(client, i << 1);
     index_.insert(server, i << 1 | 1);
@@ -141,7 +152,6 @@ class FlowTable {
     ++size_;
     push_embryonic(i);
     wheel_.schedule(cold_[i], deadline);
-    return true;
   }
   void erase(F& flow) {
     const std::uint32_t i = index_of(flow);

@@ -77,6 +77,14 @@ struct NeighborCounters {
 using NeighborIndex = std::uint32_t;
 inline constexpr NeighborIndex kNoNeighbor = UINT32_MAX;
 
+// What a packet that leaves at once needs of a neighbor.
+struct alignas(16) NeighborLink {
+  wire::EthernetRewrite rewrite;
+  Instant used{};
+  packet::PortId port = packet::kNoPort;
+  std::uint16_t at_once_max = 0;  // bytes of IP packet: the port's MTU while the neighbor is usable and not stale
+};
+
 class NeighborTable {
  public:
   // Everything referred to must outlive the table; `ports` is indexed by PortId.
@@ -108,6 +116,9 @@ class NeighborTable {
       start_probe(now, entry);
     return entry.rewrite;
   }
+  // Where nothing is to be decided about an IP packet no longer than its at_once_max: the MAC is known and need not be
+  // asked for, and the port takes it in one piece. Who sends it so writes `used`.
+  NeighborLink& link(NeighborIndex index) { return entries_[index]; }
   // Takes over a packet for an entry that is not usable: it waits and is sent when the answer comes, or is dropped. It
   // is a whole frame but for the MAC addresses, offload requests done.
   void enqueue(Instant now, NeighborIndex index, packet::Packet packet);
@@ -148,11 +159,8 @@ class NeighborTable {
   static constexpr std::uint32_t kEnd = UINT32_MAX;
   static constexpr std::size_t kEventsMax = 1024;
 
-  // The first cache line is all that the packet path touches.
-  struct alignas(64) Entry : Timer {
-    wire::EthernetRewrite rewrite;
-    Instant used{};
-    packet::PortId port = packet::kNoPort;
+  // The first cache line is all that most packets touch. enter() sets at_once_max, state and usable.
+  struct alignas(64) Entry : Timer, NeighborLink {
     NeighborState state = NeighborState::incomplete;
     bool usable = false;  // reachable, stale, probe or permanent
     bool live = false;
@@ -183,6 +191,7 @@ class NeighborTable {
   void remove(Entry& entry, DropReason reason);
   void unindex(const Entry& entry);
 
+  void enter(Entry& entry, NeighborState state);
   void start_incomplete(Instant now, Entry& entry);
   void start_probe(Instant now, Entry& entry);
   void start_failed(Instant now, Entry& entry);

@@ -123,8 +123,8 @@ void NeighborTable::remove(Entry& entry, DropReason reason) {
   timers_.cancel(entry);
   drop_queue(entry, reason);
   unindex(entry);
-  if (entry.usable) context_.epoch.bump();
-  entry.usable = entry.live = false;
+  enter(entry, NeighborState::failed);
+  entry.live = false;
   free_.push_back(index_of(entry));
   --live_;
 }
@@ -139,22 +139,29 @@ NeighborIndex NeighborTable::resolve(Instant now, packet::PortId port, Ipv4Addre
 
 // ---- states
 
+// Remembered ways to an entry that is usable no more are wrong from here on.
+void NeighborTable::enter(Entry& entry, NeighborState state) {
+  const bool usable = state != NeighborState::incomplete && state != NeighborState::failed;
+  if (entry.usable && !usable) context_.epoch.bump();
+  entry.state = state;
+  entry.usable = usable;
+  entry.at_once_max = usable && state != NeighborState::stale ? context_.ports[entry.port].mtu : std::uint16_t{0};
+}
+
 void NeighborTable::start_incomplete(Instant now, Entry& entry) {
-  if (entry.usable) context_.epoch.bump();
-  entry.usable = false;
-  entry.state = NeighborState::incomplete;
+  enter(entry, NeighborState::incomplete);
   entry.requests = 0;
   ask_again(now, entry);
 }
 
 void NeighborTable::start_probe(Instant now, Entry& entry) {
-  entry.state = NeighborState::probe;
+  enter(entry, NeighborState::probe);
   entry.requests = 0;
   ask_again(now, entry);
 }
 
 void NeighborTable::start_failed(Instant now, Entry& entry) {
-  entry.state = NeighborState::failed;
+  enter(entry, NeighborState::failed);
   counters_.failures.add();
   drop_queue(entry, DropReason::neighbor_unresolved);
   timers_.schedule(entry, now + limits_.failed_time);
@@ -172,8 +179,7 @@ void NeighborTable::confirm(Instant now, Entry& entry, const MacAddress& mac) {
     if (entry.usable) context_.epoch.bump();
     entry.rewrite = wire::EthernetRewrite::make(mac, context_.ports[entry.port].mac, wire::kEtherTypeIpv4);
   }
-  entry.state = NeighborState::reachable;
-  entry.usable = true;
+  enter(entry, NeighborState::reachable);
   entry.confirmed = now;
   timers_.schedule(entry, now + limits_.reachable_time);
   flush_queue(entry);
@@ -182,7 +188,7 @@ void NeighborTable::confirm(Instant now, Entry& entry, const MacAddress& mac) {
 // Reachable for long enough: ask again while it is in use, else let it rest.
 void NeighborTable::start_aging(Instant now, Entry& entry) {
   if (entry.used > entry.confirmed) return start_probe(now, entry);
-  entry.state = NeighborState::stale;
+  enter(entry, NeighborState::stale);
   timers_.schedule(entry, std::max(now, entry.used + limits_.unused_time));
 }
 
@@ -229,7 +235,7 @@ void NeighborTable::recall(Instant now, const NeighborEvent& event) {
   Entry* entry = insert(now, event.port, event.address, Learning::by_hearsay);
   if (entry == nullptr) return;
   confirm(now, *entry, event.mac);
-  entry->state = NeighborState::stale;
+  enter(*entry, NeighborState::stale);
   timers_.schedule(*entry, now + limits_.unused_time);
 }
 
@@ -243,7 +249,7 @@ Status NeighborTable::set_permanent(Instant now, packet::PortId port, Ipv4Addres
   }
   entry->state = NeighborState::incomplete;  // so that confirm() takes it, whatever it was
   confirm(now, *entry, mac);
-  entry->state = NeighborState::permanent;
+  enter(*entry, NeighborState::permanent);
   timers_.cancel(*entry);
   return {};
 }

@@ -87,12 +87,6 @@ class IpOutput {
       return remembered(cache);
     return route_uncached(now, destination, flow_hash, cache);
   }
-  // What route() asks its cache, for who does not want to ask any further.
-  bool remembers(const CachedHop& cache) const { return cache.epoch == context_.epoch.value(); }
-  Hop remembered(const CachedHop& cache) const {
-    const packet::PortId port = context_.neighbors.port_of(cache.neighbor);
-    return {HopStatus::usable, port, context_.ports[port].mtu, cache.neighbor};
-  }
   Hop route(Instant now, Ipv4Address destination, std::uint32_t flow_hash) {
     CachedHop unused;
     return route_uncached(now, destination, flow_hash, unused);
@@ -111,6 +105,23 @@ class IpOutput {
     context_.sink.push(hop.port, packet);
   }
 
+  // The same for most packets of flows: whole frames as they must leave, MAC addresses aside, whose remembered way is
+  // still right and asks nothing. First whether it is one, for what is changed in a packet cannot be taken back.
+  // Null: it is not, transmit() has something to decide.
+  NeighborLink* way_at_once(const CachedHop& cache, std::uint16_t l3_length) const {
+    if (!remembers(cache)) [[unlikely]]
+      return nullptr;
+    NeighborLink& way = context_.neighbors.link(cache.neighbor);
+    return l3_length <= way.at_once_max ? &way : nullptr;
+  }
+  void pass(Instant now, packet::Packet packet, NeighborLink& way) {
+    const packet::PortId port = way.port;
+    way.used = now;
+    way.rewrite.write(packet.data());
+    packet::clear_offload_flags(packet);
+    context_.sink.push(port, packet);
+  }
+
   // Straight to a port, to a known MAC address: for the host port, where there is nothing to look up.
   void transmit_to(packet::Packet packet, packet::PortId port, const MacAddress& destination, const TransmitSpec& spec);
 
@@ -120,6 +131,11 @@ class IpOutput {
   void send(Instant now, packet::Packet packet, const TransmitSpec& spec, std::uint32_t flow_hash = 0);
 
  private:
+  bool remembers(const CachedHop& cache) const { return cache.epoch == context_.epoch.value(); }
+  Hop remembered(const CachedHop& cache) const {
+    const packet::PortId port = context_.neighbors.port_of(cache.neighbor);
+    return {HopStatus::usable, port, context_.ports[port].mtu, cache.neighbor};
+  }
   // transmit() of a packet that must be changed, cut, or wait.
   void transmit_slowly(Instant now, packet::Packet packet, Hop hop, TransmitSpec spec);
   Hop route_uncached(Instant now, Ipv4Address destination, std::uint32_t flow_hash, CachedHop& cache);

@@ -84,6 +84,10 @@ class ChecksumDelta {
   constexpr void replace32(std::uint32_t from, std::uint32_t to) {
     value_ = fold_checksum(std::uint64_t{value_} + static_cast<std::uint32_t>(~from) + to);
   }
+  // What takes this change back. Never 0 where something was replaced, as this one is not.
+  constexpr ChecksumDelta reversed() const {
+    return ChecksumDelta(value_ == 0xffff ? value_ : static_cast<std::uint16_t>(~value_));
+  }
   constexpr void add(ChecksumDelta other) { value_ = fold_checksum(std::uint64_t{value_} + other.value_); }
 
   constexpr std::uint16_t apply(std::uint16_t checksum) const {
@@ -97,9 +101,17 @@ class ChecksumDelta {
     return changed == 0 ? 0xffff : changed;
   }
   constexpr std::uint16_t value() const { return value_; }
+  // As mend_checksum() takes it.
+  constexpr std::uint16_t raw() const { return __builtin_bswap16(value_); }
 
  private:
   std::uint16_t value_ = 0;
 };
+
+// apply() on the field itself, without swapping bytes: sums of this kind are the same in either order (RFC 1071 §2 B).
+inline void mend_checksum(std::uint8_t* field, std::uint16_t raw_delta) {
+  const std::uint32_t sum = (load_raw<std::uint16_t>(field) ^ 0xffffu) + raw_delta;
+  store_raw(field, static_cast<std::uint16_t>(~(sum + (sum >> 16))));
+}
 
 }  // namespace sluice::wire

@@ -30,8 +30,8 @@ const Member* LeastConnections::pick(const Pool& pool, const PickRequest& reques
     if (found.slot == LoadScan::kNoSlot) return nullptr;
     const Member& member = pool.members[member_of_slot_[found.slot]];
     std::uint32_t expected = found.count;
-    if (!member.runtime->connections.acquire_from(expected)) continue;  // another worker was faster
-    member.runtime->acquire_parents();
+    if (!member.runtime->connections.acquire_from(request.worker, expected)) continue;  // another worker was faster
+    member.runtime->acquire_parents(request.worker);
     scan_.took(request.worker, found.slot);
     return &member;
   }

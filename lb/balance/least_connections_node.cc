@@ -85,19 +85,19 @@ const Member* member_in_turn(std::span<const std::uint32_t> members, Turns& turn
 }
 
 // Some node's members are all at their limit: every member is looked at.
-const Member* pick_with_room(const Pool& pool, const Tier& tier, Instant now) {
+const Member* pick_with_room(const Pool& pool, const Tier& tier, const PickRequest& request) {
   for (;;) {
     const Member* best = nullptr;
     float best_score = std::numeric_limits<float>::max();
     for (const std::uint32_t i : tier.members) {
       const Member& member = pool.members[i];
       const auto open = static_cast<float>(member.runtime->node->connections.current() + 1);
-      const float score = open / ramp_fraction(member, now);
+      const float score = open / ramp_fraction(member, request.now);
       if (score >= best_score || !has_room(member)) continue;
       best = &member;
       best_score = score;
     }
-    if (best == nullptr || best->runtime->acquire(best->connection_limit)) return best;
+    if (best == nullptr || best->runtime->acquire(request.worker, best->connection_limit)) return best;
   }
 }
 
@@ -112,15 +112,15 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
     const std::uint32_t node = state.node_of_slot[found.slot];
     const auto members = std::span(state.members).subspan(state.nodes[node].first, state.nodes[node].count);
     const Member* member = member_in_turn(members, turns, turns.next[node], pool, request.now);
-    if (member == nullptr) return pick_with_room(pool, tier, request.now);
+    if (member == nullptr) return pick_with_room(pool, tier, request);
     MemberRuntime& runtime = *member->runtime;
     std::uint32_t expected = found.count;
-    if (!runtime.node->connections.acquire_from(expected)) continue;  // another worker was faster
-    if (!runtime.connections.acquire(member->connection_limit)) {
-      runtime.node->connections.cancel();
+    if (!runtime.node->connections.acquire_from(request.worker, expected)) continue;  // another worker was faster
+    if (!runtime.connections.acquire(request.worker, member->connection_limit)) {
+      runtime.node->connections.cancel(request.worker);
       continue;
     }
-    runtime.pool->connections.acquire(0);
+    runtime.pool->connections.acquire(request.worker, 0);
     state.scan.took(request.worker, found.slot);
     return member;
   }

@@ -62,13 +62,16 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
   const auto size = static_cast<std::uint32_t>(table.size());
   std::uint32_t at = hash_to_range(hash_address(kClientSeed, request.client), size);
   std::uint32_t last = kNoMember;
+  const auto takes_it = [&](std::uint32_t i) {
+    return pool.members[i].runtime->acquire(request.worker, pool.members[i].connection_limit);
+  };
   for (unsigned tries = 0; tries < kTriesMax; ++tries, at = at + 1 < size ? at + 1 : 0) {
     if (table[at] == last) continue;
     last = table[at];
-    if (pool.members[last].runtime->acquire(pool.members[last].connection_limit)) return &pool.members[last];
+    if (takes_it(last)) return &pool.members[last];
   }
   for (const std::uint32_t i : tier.members) {
-    if (pool.members[i].runtime->acquire(pool.members[i].connection_limit)) return &pool.members[i];
+    if (takes_it(i)) return &pool.members[i];
   }
   return nullptr;
 }

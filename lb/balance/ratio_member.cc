@@ -63,7 +63,7 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
       sink_first(schedule.heap);
       if (ramp && !takes_turn(member, request.now, ++schedule.turn)) {
         passed_up = true;
-      } else if (member.runtime->acquire(member.connection_limit)) {
+      } else if (member.runtime->acquire(request.worker, member.connection_limit)) {
         return &member;
       }
     }

@@ -35,7 +35,7 @@ const Member* pick(const Pool& pool, const Tier& tier, const PickRequest& reques
       position.next = position.next + 1 < count ? position.next + 1 : 0;
       if (ramp && !takes_turn(member, request.now, ++position.turn)) {
         passed_up = true;
-      } else if (member.runtime->acquire(member.connection_limit)) {
+      } else if (member.runtime->acquire(request.worker, member.connection_limit)) {
         return &member;
       }
     }

@@ -38,6 +38,7 @@ Status Datapath::Impl::open() {
   l4 = std::make_unique<L4>(L4::Options{options.worker, options.workers, options.flows_max, options.snat_port_first,
                                         options.snat_port_last, options.seed, options.start},
                             L4::Context{*output, local, *egress, drops, counters, persistence, host_port});
+  for (const packet::PortInfo& port : options.ports) ingress[port.id] = {port.mac, l4->takes_plain(port.id)};
   proxy_seam = std::make_unique<ProxySeam>(*egress, *l4);
   ProxyOptions http;
   http.worker = options.worker;

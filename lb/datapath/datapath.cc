@@ -38,33 +38,58 @@ void Datapath::Impl::process(Instant now, packet::Batch& batch, Origin origin) {
     batch.count = 0;
     return;
   }
+  const std::uint32_t count = stage_all(batch);
+  for (Staged& s : std::span(staged.data(), count)) {
+    s.candidate = s.has_flow_key() ? l4->table().prefetch_entry(s.hash) : L4FlowTable::kNoCandidate;
+  }
+  proxy->prefetch(std::span(staged.data(), count), [](const Staged& s) -> const flow::FlowKey& { return s.key; });
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const packet::Packet packet = batch.packets[i];
+    Staged& s = staged[i];
+    if (s.is_plain) {
+      const auto hit = l4->table().find_candidate(s.key, s.candidate);
+      if (hit && l4->forward_plain(now, packet, s.plain, hit)) continue;
+      wire::fill_layers(packet.data(), s.plain, s.layers);
+    }
+    dispatch(now, packet, s, origin);
+  }
+  l4->finish_openings(now);
+  proxy->run_ready(now);
+  batch.count = 0;
+}
+
+// Packets that end here are taken out of the batch; returns how many remain.
+[[gnu::noinline]] std::uint32_t Datapath::Impl::stage_all(packet::Batch& batch) {
   for (const packet::Packet packet : batch.view()) packet::prefetch_data(packet);
   std::uint32_t count = 0;
   for (const packet::Packet packet : batch.view()) {
     if (stage(packet, staged[count])) batch.packets[count++] = packet;
   }
-  for (Staged& s : std::span(staged.data(), count)) {
-    s.candidate = s.has_flow_key() ? l4->table().prefetch_entry(s.hash) : L4FlowTable::kNoCandidate;
-  }
-  proxy->prefetch(std::span(staged.data(), count), [](const Staged& s) -> const wire::Layers& { return s.layers; });
-  for (std::uint32_t i = 0; i < count; ++i) dispatch(now, batch.packets[i], staged[i], origin);
-  proxy->run_ready(now);
-  batch.count = 0;
+  return count;
 }
 
 // False: the packet has ended here.
-[[gnu::noinline]] bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
+[[gnu::always_inline]] inline bool Datapath::Impl::stage(packet::Packet packet, Staged& s) {
+  const Ingress& from = ingress[packet.rx_port()];
   const bool plain = packet.is_contiguous() && packet.l4_checksum() != packet::ChecksumState::bad &&
-                     wire::parse_plain(packet.bytes(), packet.length(), options.ports[packet.rx_port()].mac,
-                                       packet.ipv4_checksum() != packet::ChecksumState::good, s.layers);
+                     wire::judge_plain(packet.bytes(), packet.length(), from.mac,
+                                       packet.ipv4_checksum() != packet::ChecksumState::good, s.plain);
   if (!plain) [[unlikely]]
     return stage_any(packet, s);
-  packet::trim_padding(packet, s.layers.frame_length());
-  set_flow_key(packet, s);
+  packet::trim_padding(packet, s.plain.frame_length());
+  const std::uint8_t* const frame = packet.data();
+  set_flow_key(frame + wire::kEthernetLength, frame + wire::kEthernetLength + wire::kIpv4Length, s.plain.protocol, s);
+  s.is_plain = from.takes_plain && L4::is_plain_segment(s.plain);
+  if (s.is_plain) [[likely]] {
+    s.layers.kind = PacketKind::tcp;
+  } else {
+    wire::fill_layers(frame, s.plain, s.layers);
+  }
   return true;
 }
 
 bool Datapath::Impl::stage_any(packet::Packet packet, Staged& s) {
+  s.is_plain = false;
   packet::pull_up_headers(packet);  // where it cannot, the parse finds the headers cut
   const wire::ParseOptions parse{options.ports[packet.rx_port()].mac,
                                  packet.ipv4_checksum() != packet::ChecksumState::good,
@@ -83,9 +108,15 @@ bool Datapath::Impl::stage_any(packet::Packet packet, Staged& s) {
   return true;
 }
 
-inline void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Origin origin) {
+void Datapath::Impl::dispatch(Instant now, packet::Packet packet, Staged& s, Origin origin) {
   if (s.has_flow_key()) [[likely]] {
-    if (const auto hit = l4->table().find(s.key, s.hash, s.candidate)) return l4->forward(now, packet, s.layers, hit);
+    auto hit = l4->table().find(s.key, s.hash, s.candidate);
+    if (!hit && l4->is_opening(s.hash)) [[unlikely]] {  // by an earlier packet of this burst
+      l4->finish_openings(now);
+      hit = l4->table().find(s.key, s.hash);
+    }
+    if (hit) [[likely]]
+      return l4->forward(now, packet, s.layers, hit);
   }
   dispatch_without_flow(now, packet, s, origin);
 }

@@ -56,11 +56,11 @@ bool Datapath::restore_flow(Instant now, const SavedFlowFacts& facts, VirtualSer
       facts.state != FlowState::syn_sent && facts.state != FlowState::syn_received && facts.state != FlowState::one_way;
   if (answered) table.establish(*flow);
   if (flow->has(L4Flow::kLingers)) {  // a connection of nobody, see L4::linger
-    virtual_server.lingering.fetch_add(1, std::memory_order_relaxed);
-    member.lingering.fetch_add(1, std::memory_order_relaxed);
+    virtual_server.shares.of(impl_->options.worker).linger(true);
+    member.shares.of(impl_->options.worker).linger(true);
   } else {
-    virtual_server.connections.acquire(0);
-    member.acquire(0);
+    virtual_server.connections.acquire(impl_->options.worker, 0);
+    member.acquire(impl_->options.worker, 0);
   }
   impl_->counters.flows_open.set(table.size());
   return true;

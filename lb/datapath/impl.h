@@ -7,7 +7,7 @@
 #include "dataplane/ip/icmp.h"
 #include "dataplane/ip/output.h"
 #include "lb/datapath/datapath.h"
-#include "lb/l4/l4.h"
+#include "lb/l4/pass.h"
 #include "lb/l4/saved_flow.h"
 #include "lb/l7/proxy.h"
 
@@ -39,9 +39,17 @@ struct Datapath::Impl {
     flow::FlowKey key;  // this and its hash: if it has one
     std::uint64_t hash = 0;
     std::uint32_t candidate = L4FlowTable::kNoCandidate;
+    bool is_plain = false;  // for L4::forward_plain(); then of `layers` only the kind is filled in
+    wire::PlainFrame plain;
+  };
+  // What stage() needs to know of the port that a packet came from.
+  struct Ingress {
+    MacAddress mac;
+    bool takes_plain = false;
   };
   enum class Origin : std::uint8_t { port, handover };
   void process(Instant now, packet::Batch& batch, Origin origin);
+  std::uint32_t stage_all(packet::Batch& batch);
   bool stage(packet::Packet packet, Staged& staged);
   bool stage_any(packet::Packet packet, Staged& staged);  // and of any kind
   void dispatch(Instant now, packet::Packet packet, Staged& staged, Origin origin);
@@ -60,8 +68,11 @@ struct Datapath::Impl {
   }
   void set_flow_key(packet::Packet packet, Staged& s) {
     const std::uint8_t* const frame = packet.data();
-    const auto words =
-        flow::FlowKey::words_of_headers(frame + s.layers.l3_offset, frame + s.layers.l4_offset, s.layers.protocol);
+    set_flow_key(frame + s.layers.l3_offset, frame + s.layers.l4_offset, s.layers.protocol, s);
+  }
+  [[gnu::always_inline]] void set_flow_key(const std::uint8_t* ipv4, const std::uint8_t* ports, std::uint8_t protocol,
+                                           Staged& s) {
+    const auto words = flow::FlowKey::words_of_headers(ipv4, ports, protocol);
     s.hash = l4->table().prefetch(words);
     s.key = flow::FlowKey::of_words(words);
   }
@@ -84,6 +95,7 @@ struct Datapath::Impl {
   packet::PacketPool pool;
   worker::Handover* handover;
   packet::PortId host_port = packet::kNoPort;
+  std::array<Ingress, packet::kPortsMax> ingress;  // by PortId
   DatapathCounters counters;
   ip::LocalAddresses local;
   ip::ForwardingEpoch epoch;

@@ -40,13 +40,16 @@ class Egress {
 
   // Whether the L4 checksum of a packet from this port, with this in its field, may be mended or must be made anew.
   ip::L4Checksum l4_checksum_of(packet::PortId rx_port, std::uint8_t protocol, const std::uint8_t* l4) const {
-    if (rx_port >= packet::kPortsMax || !partial_[rx_port]) [[likely]]
+    if (!has_partial_checksums(rx_port)) [[likely]]
       return ip::L4Checksum::right;
     if (protocol == wire::kProtocolTcp) return ip::L4Checksum::recompute;
     // UDP without a checksum has none to complete.
     const bool none = protocol != wire::kProtocolUdp || wire::load_be16(l4 + wire::kUdpChecksum) == 0;
     return none ? ip::L4Checksum::right : ip::L4Checksum::recompute;
   }
+
+  // Whether peers on this port leave checksums to be completed.
+  bool has_partial_checksums(packet::PortId rx_port) const { return rx_port < packet::kPortsMax && partial_[rx_port]; }
 
   // To the kernel's side as it is; dropped as no_virtual_server when there is none.
   void to_host(packet::Packet packet, const ip::TransmitSpec& spec);

@@ -22,7 +22,8 @@ struct TcpSide {
 };
 
 struct alignas(64) L4Flow : flow::Entry {
-  // What changes in the checksums on the way through, by Direction; the header's includes one off the TTL.
+  // What changes in the checksums on the way through, by Direction, for mend_checksum(); the header's includes one off
+  // the TTL.
   std::uint16_t ip_delta[2]{};
   std::uint16_t l4_delta[2]{};
   FlowState state = FlowState::syn_sent;
@@ -41,6 +42,8 @@ struct alignas(64) L4Flow : flow::Entry {
   static constexpr std::uint8_t kLingers = 32;       // it is over (TIME_WAIT) and counts as a connection of nobody
 
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+  // TCP, past its handshake, no end in sight, and its packets pass.
+  bool is_established() const { return state == FlowState::established && !has(kSilenced); }
   bool is_tcp() const { return state <= FlowState::time_wait; }
   std::uint8_t protocol() const { return keys[0].protocol; }
 };

@@ -30,8 +30,8 @@ void L4::end(L4Flow& flow) {
   const bool lingered = flow.has(L4Flow::kLingers);
   table_.erase(flow);
   if (lingered) {
-    virtual_server->lingering.fetch_sub(1, std::memory_order_release);
-    member->lingering.fetch_sub(1, std::memory_order_release);
+    virtual_server->shares.of(options_.worker).linger(false);
+    member->shares.of(options_.worker).linger(false);
   } else {
     virtual_server->connections.release();
     member->release();
@@ -45,8 +45,8 @@ void L4::end(L4Flow& flow) {
 void L4::linger(L4Flow& flow) {
   if (flow.has(L4Flow::kLingers)) return;
   flow.flags |= L4Flow::kLingers;
-  flow.virtual_server->lingering.fetch_add(1, std::memory_order_relaxed);
-  flow.member->lingering.fetch_add(1, std::memory_order_relaxed);
+  flow.virtual_server->shares.of(options_.worker).linger(true);
+  flow.member->shares.of(options_.worker).linger(true);
   flow.virtual_server->connections.release();
   flow.member->release();
 }

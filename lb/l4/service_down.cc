@@ -75,10 +75,9 @@ void L4::reselect(Instant now, L4Flow& flow) {
   next->keys[1].source = picked.member->endpoint.address;
   next->keys[1].src_port = picked.member->endpoint.port;
   next->hops[0] = next->hops[1] = {};
-  const bool possible =
-      !choose_address(now, *vs, client, next->keys[1], next->hops[0]) && choose_port(*vs, client, next->keys[1]);
-  prepare_deltas(*next);
-  if (!possible || !table_.insert(*next, now, now + idle_timeout(*next))) {
+  std::uint64_t server_hash = 0;
+  if (choose_address(now, *vs, client, next->keys[1], next->hops[0]) ||
+      !choose_port(*vs, client, next->keys[1], server_hash)) {
     table_.release(*next);
     picked.member->runtime->release();
     old.virtual_server->connections.release();
@@ -86,6 +85,8 @@ void L4::reselect(Instant now, L4Flow& flow) {
     context_.counters.flows_open.set(table_.size());
     return;
   }
+  prepare_deltas(*next);
+  table_.insert_new(*next, table_.hash(client), server_hash, now, now + idle_timeout(*next));
   if (established) table_.establish(*next);
   if (vs->persist == PersistKind::source_address) {
     context_.persistence->put(now, vs->runtime->id, client.source, picked.member->runtime->id);

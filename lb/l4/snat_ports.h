@@ -37,22 +37,27 @@ class SnatPorts {
   void share_with(std::function<bool(const flow::FlowKey&)> uses) { others_use_ = std::move(uses); }
 
   // A free port for `server_key` (as replies carry it; dst_port is filled in): `preferred` if possible, else the next
-  // that is free. False when kTriesMax ports after one another are taken, or all there are.
-  bool allocate(const L4FlowTable& table, flow::FlowKey& server_key, std::uint16_t preferred) {
+  // that is free; `hash` is then the key's. False when kTriesMax ports after one another are taken, or all there are.
+  bool allocate(const L4FlowTable& table, flow::FlowKey& server_key, std::uint16_t preferred, std::uint64_t& hash) {
     server_key.dst_port = preferred;
-    if (is_own(preferred) && is_free(table, server_key)) return true;
+    if (is_own(preferred) && is_free(table, server_key, hash)) return true;
     for (std::uint32_t tries = std::min(share_, kTriesMax); tries > 0; --tries) {
       server_key.dst_port = static_cast<std::uint16_t>(next_);
       if (++next_ == own_first_ + share_) next_ = own_first_;
-      if (is_free(table, server_key)) return true;
+      if (is_free(table, server_key, hash)) return true;
     }
     return false;
+  }
+  bool allocate(const L4FlowTable& table, flow::FlowKey& server_key, std::uint16_t preferred) {
+    std::uint64_t unused;
+    return allocate(table, server_key, preferred, unused);
   }
 
  private:
   static constexpr std::uint32_t kTriesMax = 512;
-  bool is_free(const L4FlowTable& table, const flow::FlowKey& key) const {
-    return !table.contains(key) && !(others_use_ && others_use_(key));
+  bool is_free(const L4FlowTable& table, const flow::FlowKey& key, std::uint64_t& hash) const {
+    hash = table.hash(key);
+    return !table.find(key, hash) && !(others_use_ && others_use_(key));
   }
   std::function<bool(const flow::FlowKey&)> others_use_;
   std::uint32_t first_, share_, workers_, own_first_, next_;

@@ -64,7 +64,9 @@ inline bool note_segment(L4Flow& flow, Direction d, std::uint32_t sequence, std:
   if (wire::seq_before(sender.ack, acknowledgment) && wire::seq_before_eq(acknowledgment, receiver.end)) {
     sender.ack = acknowledgment;
   }
-  sender.window = std::max(sender.window, offered_window(flow, d, window, false));
+  // Never below kWindowMin to begin with (open_tcp, on_syn_from_server).
+  const std::uint32_t offered = std::uint32_t{window} << flow.scale[index_of(d)];
+  if (sender.window < offered) sender.window = offered;
   return true;
 }
 

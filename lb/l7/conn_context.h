@@ -20,7 +20,7 @@ enum class ConnRole : std::uint8_t {
 // All zero is a new conn's.
 struct ConnContext {
   ip::CachedHop hop;
-  TrafficCounters* traffic;  // null: not counted; valid while the role is not `none`
+  Share* traffic;  // null: not counted; valid while the role is not `none`
   ConnRole role;
 };
 static_assert(sizeof(ConnContext) <= sizeof(tcp::PathCache) && std::is_trivially_copyable_v<ConnContext>);

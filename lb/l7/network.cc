@@ -5,7 +5,7 @@ namespace sluice::lb {
 
 void Network::output(Instant now, tcp::Conn& conn, packet::Packet segment) {
   ConnContext& context = context_of(conn);
-  if (TrafficCounters* const traffic = context.traffic) {
+  if (Share* const traffic = context.traffic) {
     const std::uint64_t bytes = segment.length() + wire::kIpv4Length;
     // "in" is from the client: what leaves a server-side conn goes on in that direction.
     const bool in = context.role == ConnRole::server || context.role == ConnRole::idle_server;

@@ -106,7 +106,7 @@ void Proxy::prefetch_other_side(const Conn* conn) {
 bool Proxy::input(Instant now, packet::Packet packet, const wire::Layers& layers, Conn& conn) {
   if (!verify(packet, layers)) return true;
   ConnContext& context = context_of(conn);
-  if (TrafficCounters* const traffic = context.traffic) {
+  if (Share* const traffic = context.traffic) {
     const bool out = context.role == ConnRole::server || context.role == ConnRole::idle_server;
     (out ? traffic->out() : traffic->in()).add(layers.l3_length);
   }
@@ -130,7 +130,7 @@ std::optional<DropReason> Proxy::open(Instant now, packet::Packet packet, const 
   Conn* conn = stack_.accept(now, tuple, packet, layers, client_options_[port], &runtime);
   if (conn == nullptr) return std::nullopt;
   runtime.half_open.fetch_add(1, std::memory_order_relaxed);
-  TrafficCounters& traffic = runtime.traffic.of(options_.worker);
+  Share& traffic = runtime.shares.of(options_.worker);
   context_of(*conn) = {cache, &traffic, ConnRole::opening};
   traffic.in().add(layers.l3_length);
   return std::nullopt;
@@ -235,7 +235,8 @@ Session* Proxy::make_session(Instant now, Conn& conn, VirtualServerRuntime& runt
       snapshot_ == nullptr ? nullptr : snapshot_->find_virtual_server(to.address, to.port, Protocol::tcp);
   if (vs == nullptr || vs->runtime.get() != &runtime || vs->mode != Mode::http || !vs->enabled) return nullptr;
   const HttpProfile& profile = vs->http == nullptr ? default_profile_ : static_cast<const HttpProfile&>(*vs->http);
-  if (!profile.take_connection(now, options_.worker) || !runtime.connections.acquire(vs->connection_limit)) {
+  if (!profile.take_connection(now, options_.worker) ||
+      !runtime.connections.acquire(options_.worker, vs->connection_limit)) {
     counters_.refused_limit.add();
     runtime.http.of(options_.worker).limited.add();
     return nullptr;

@@ -69,13 +69,13 @@ class Proxy {
   }
   // Asks for the memory that input() and run_ready() will touch for these packets of a burst, in the order in which
   // each line tells where the next is: thousands of conns do not fit a core's cache.
-  template <typename Range, typename LayersOf>
-  void prefetch(const Range& packets, LayersOf layers_of) const {
+  template <typename Range, typename KeyOf>
+  void prefetch(const Range& packets, KeyOf key_of) const {
     if (stack_.conns_in_use() == 0) return;
     std::array<const tcp::Conn*, packet::kBatchMax> conns;
     const auto tuple_of = [&](const auto& p) -> tcp::Tuple {
-      const wire::Layers& layers = layers_of(p);
-      return {{layers.destination, layers.dst_port}, {layers.source, layers.src_port}};
+      const flow::FlowKey& key = key_of(p);
+      return {{key.destination, key.dst_port}, {key.source, key.src_port}};
     };
     for (const auto& p : packets) stack_.prefetch_place(tuple_of(p));
     std::size_t n = 0;

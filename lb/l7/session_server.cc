@@ -60,8 +60,9 @@ std::uint32_t Proxy::write_cookie(const Session& s, std::span<char> out) {
 // Cookie, then source address, then the member that this connection used before, then balancing. Null: nobody, and why.
 MemberRuntime* Proxy::choose_member(Instant now, Session& s, const VirtualServer& vs, const Pool& pool,
                                     const http::Head& head, bool& at_limit) {
-  const auto take = [](const Member* member) {
-    return member != nullptr && member->takes_persistent && member->runtime->acquire(member->connection_limit);
+  const auto take = [this](const Member* member) {
+    return member != nullptr && member->takes_persistent &&
+           member->runtime->acquire(options_.worker, member->connection_limit);
   };
   const bool by_cookie = s.profile->options.cookie.kind != CookiePersistKind::none;
   if (by_cookie) {
@@ -161,7 +162,7 @@ bool Proxy::connect(Instant now, Session& s, const VirtualServer& vs) {
     fail(now, s, Failure::refused, ErrorSide::connect, 0, why);
     return false;
   }
-  context_of(*s.server) = {cache, &s.member->traffic.of(options_.worker), ConnRole::server};
+  context_of(*s.server) = {cache, &s.member->shares.of(options_.worker), ConnRole::server};
   http(s).server_connects.add();
   s.connect_at = now;
   s.server_up = s.server_reused = false;

@@ -14,11 +14,30 @@ Traffic& Traffic::operator+=(const Traffic& other) {
   return *this;
 }
 
-Traffic TrafficTable::sum() const {
+Traffic Shares::traffic() const {
   Traffic sum;
-  for (const auto& [ways] : counters_) {
-    sum += {ways[0].packets.get(), ways[0].bytes.get(), ways[1].packets.get(), ways[1].bytes.get()};
+  for (const Share& share : shares_) {
+    const auto& [in, out] = share.ways;
+    sum += {in.packets.get(), in.bytes.get(), out.packets.get(), out.bytes.get()};
   }
+  return sum;
+}
+
+std::uint64_t Shares::opened() const {
+  std::uint64_t sum = 0;
+  for (const Share& share : shares_) sum += share.opened.get();
+  return sum;
+}
+
+std::uint32_t Shares::most_open() const {
+  std::uint64_t most = 0;
+  for (const Share& share : shares_) most = std::max(most, share.most_open.get());
+  return static_cast<std::uint32_t>(most);
+}
+
+std::uint32_t Shares::lingering() const {
+  std::uint32_t sum = 0;
+  for (const Share& share : shares_) sum += share.lingering.load(std::memory_order_acquire);
   return sum;
 }
 
@@ -45,13 +64,13 @@ std::shared_ptr<VirtualServerRuntime> Registry::virtual_server(const std::string
 
 std::shared_ptr<PoolRuntime> Registry::pool(const std::string& name) {
   auto& slot = pools_[name];
-  if (!slot) slot = std::make_shared<PoolRuntime>(name);
+  if (!slot) slot = std::make_shared<PoolRuntime>(name, workers_);
   return slot;
 }
 
 std::shared_ptr<NodeRuntime> Registry::node(Ipv4Address address) {
   auto& slot = nodes_[address];
-  if (!slot) slot = std::make_shared<NodeRuntime>(address, node_loads_);
+  if (!slot) slot = std::make_shared<NodeRuntime>(address, node_loads_, workers_);
   return slot;
 }
 
@@ -70,16 +89,16 @@ std::size_t Registry::collect() {
     return entry.second.use_count() == 1 && entry.second->connections.current() == 0;
   };
   const auto unused_member = [&](const auto& entry) {
-    return unused(entry) && entry.second->idle_conns == 0 && entry.second->lingering == 0;
+    return unused(entry) && entry.second->idle_conns == 0 && entry.second->shares.lingering() == 0;
   };
   for (const auto& entry : members_) {
-    if (unused_member(entry)) entry.second->pool->retired += entry.second->traffic.sum();
+    if (unused_member(entry)) entry.second->pool->retired += entry.second->shares.traffic();
   }
   std::size_t freed = std::erase_if(members_, unused_member);
   freed += std::erase_if(pools_, unused);
   freed += std::erase_if(nodes_, unused);
   freed += std::erase_if(virtual_servers_, [&](const auto& entry) {
-    return unused(entry) && entry.second->half_open == 0 && entry.second->lingering == 0;
+    return unused(entry) && entry.second->half_open == 0 && entry.second->shares.lingering() == 0;
   });
   freed += std::erase_if(retained_, [](const auto& kept) { return kept.use_count() == 1 && kept->users == 0; });
   return freed;
@@ -93,7 +112,7 @@ Traffic Registry::pool_traffic(const std::string& pool_name) const {
   Traffic sum;
   if (const auto found = pools_.find(pool_name); found != pools_.end()) sum = found->second->retired;
   for (auto at = members_.lower_bound({pool_name, {}}); at != members_.end() && at->first.pool == pool_name; ++at) {
-    sum += at->second->traffic.sum();
+    sum += at->second->shares.traffic();
   }
   return sum;
 }

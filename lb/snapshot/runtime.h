@@ -1,8 +1,8 @@
 // What lives longer than a snapshot: connection counts and traffic of every virtual server, pool, member and node.
 //
 // A Snapshot is replaced at each change; flows outlive it. What a flow must find again is here, at an address that
-// stays: a flow keeps a MemberRuntime and a VirtualServerRuntime. Connection counts are exact over all workers (one
-// atomic each); traffic is counted per worker without atomics and summed by the reader.
+// stays: a flow keeps a MemberRuntime and a VirtualServerRuntime. How many connections are open is exact over all
+// workers (one number that all change); everything else is counted per worker, in its Share, and summed by the reader.
 // The Registry (control thread) makes them by name and frees them once no snapshot and no flow uses them.
 //
 // Called by: lb (count), control (reads). Runs on: see each member. Tested by: tests/lb/snapshot/runtime_test.cc
@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -25,8 +26,9 @@
 
 namespace sluice::lb {
 
-// One worker's share. "in" is from the client, "out" towards the client, as IP packets and their bytes.
-struct alignas(64) TrafficCounters {
+// What one worker counts of an object, in a cache line of its own. "in" is from the client, "out" towards the client,
+// as IP packets and their bytes.
+struct alignas(64) Share {
   struct Way {
     Counter packets, bytes;
     void add(std::uint64_t length) {
@@ -35,26 +37,42 @@ struct alignas(64) TrafficCounters {
     }
   };
   Way ways[2];
+  // For ConnectionCount: connections that this worker opened, and the most that it ever found open of all workers.
+  Counter opened, most_open;
+  // L4 flows of this worker in TIME_WAIT: they use the object, but are no connections of its any more.
+  std::atomic<std::uint32_t> lingering{0};
   Way& in() { return ways[0]; }
   Way& out() { return ways[1]; }
+  // With the last of them the object may go.
+  void linger(bool on) {
+    lingering.store(lingering.load(std::memory_order_relaxed) + (on ? 1u : ~0u), std::memory_order_release);
+  }
 };
+static_assert(sizeof(Share) == 64);
 
-// A sum of TrafficCounters at one moment.
+// The traffic of all shares at one moment.
 struct Traffic {
   std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
   Traffic& operator+=(const Traffic& other);
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
 
-// TrafficCounters of all workers.
-class TrafficTable {
+// The shares of all workers.
+class Shares {
  public:
-  explicit TrafficTable(unsigned workers) : counters_(workers) {}
-  TrafficCounters& of(unsigned worker) { return counters_[worker]; }
-  Traffic sum() const;
+  explicit Shares(unsigned workers) : shares_(workers) {}
+  Share& of(unsigned worker) {
+    assert(worker < shares_.size());
+    return shares_[worker];
+  }
+  unsigned workers() const { return static_cast<unsigned>(shares_.size()); }
+  Traffic traffic() const;
+  std::uint64_t opened() const;
+  std::uint32_t most_open() const;
+  std::uint32_t lingering() const;
 
  private:
-  std::vector<TrafficCounters> counters_;
+  std::vector<Share> shares_;
 };
 
 // The counts of open connections of a pool's members (or of all nodes), side by side: 16 to a cache line. Beside them,
@@ -85,83 +103,113 @@ class LoadTable {
 };
 
 // Open connections now, most ever, and all there were; exact over all workers, changed by any of them.
+// How many are open is one number, for limits and balancing need it exactly: changed by locked instructions, but only
+// where there is more than one worker; the only one's plain stores are as exact. The others are in the Shares.
 class ConnectionCount {
  public:
-  ConnectionCount() : current_(own_) {}
-  // Counts in a slot of `loads`, which outlives it.
-  ConnectionCount(LoadTable& loads, std::uint32_t slot)
+  // `shares` outlives it, and so does `loads`, in a slot of which the second counts.
+  explicit ConnectionCount(Shares& shares) : current_(own_), shares_(shares), alone_(shares.workers() == 1) {}
+  ConnectionCount(Shares& shares, LoadTable& loads, std::uint32_t slot)
       : current_(loads.count(slot)),
-        ended_(&loads.ended(slot / LoadTable::kBlock).blocks[slot / LoadTable::kBlock % LoadTable::kLine]) {}
+        ended_(&loads.ended(slot / LoadTable::kBlock).blocks[slot / LoadTable::kBlock % LoadTable::kLine]),
+        shares_(shares),
+        alone_(shares.workers() == 1) {}
   ConnectionCount(const ConnectionCount&) = delete;
   ConnectionCount& operator=(const ConnectionCount&) = delete;
 
   // Takes one unless `limit` (0: none) are open; false then.
-  bool acquire(std::uint32_t limit) {
-    if (limit == 0) {
-      count(current_.fetch_add(1, std::memory_order_acq_rel) + 1);
-      return true;
-    }
+  bool acquire(unsigned worker, std::uint32_t limit) {
     std::uint32_t seen = current_.load(std::memory_order_relaxed);
-    do {
-      if (seen >= limit) return false;
-    } while (!current_.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_relaxed));
-    count(seen + 1);
+    if (limit == 0 && !alone_) {
+      seen = current_.fetch_add(1, std::memory_order_acq_rel);
+    } else {
+      do {
+        if (limit != 0 && seen >= limit) return false;
+      } while (!raise(seen));
+    }
+    note(worker, seen + 1);
     return true;
   }
   // Takes one only if exactly `expected` are open; else false and `expected` is what there is.
-  bool acquire_from(std::uint32_t& expected) {
-    if (!current_.compare_exchange_strong(expected, expected + 1, std::memory_order_acq_rel,
-                                          std::memory_order_relaxed)) {
-      return false;
-    }
-    count(expected + 1);
+  bool acquire_from(unsigned worker, std::uint32_t& expected) {
+    if (!raise(expected)) return false;
+    note(worker, expected + 1);
     return true;
   }
   void release() {
     // The object may go with its last connection: what is needed behind it is read first.
     std::atomic<std::uint32_t>* const ended = ended_;
-    current_.fetch_sub(1, std::memory_order_acq_rel);
-    if (ended != nullptr) ended->fetch_add(1, std::memory_order_release);
+    const bool alone = alone_;
+    add(alone, current_, ~0u);
+    if (ended != nullptr) add(alone, *ended, 1);
   }
-  // Takes an acquire() back as if it had not been.
-  void cancel() {
-    total_.fetch_sub(1, std::memory_order_relaxed);
+  // Takes an acquire() of the same worker back as if it had not been.
+  void cancel(unsigned worker) {
+    shares_.of(worker).opened.add(~std::uint64_t{0});
     release();
   }
   std::uint32_t current() const { return current_.load(std::memory_order_acquire); }
-  std::uint32_t max() const { return max_.load(std::memory_order_relaxed); }
-  std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
+  std::uint32_t max() const { return shares_.most_open(); }
+  std::uint64_t total() const { return shares_.opened(); }
 
  private:
-  void count(std::uint32_t now_open) {
-    total_.fetch_add(1, std::memory_order_relaxed);
-    std::uint32_t most = max_.load(std::memory_order_relaxed);
-    while (most < now_open && !max_.compare_exchange_weak(most, now_open, std::memory_order_relaxed)) {
+  static void add(bool alone, std::atomic<std::uint32_t>& number, std::uint32_t n) {
+    if (alone) {
+      number.store(number.load(std::memory_order_relaxed) + n, std::memory_order_release);
+    } else {
+      number.fetch_add(n, std::memory_order_acq_rel);
     }
   }
+  // From `expected` to one more; else false and `expected` is what there is.
+  bool raise(std::uint32_t& expected) {
+    if (!alone_) {
+      return current_.compare_exchange_strong(expected, expected + 1, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed);
+    }
+    const std::uint32_t seen = current_.load(std::memory_order_relaxed);
+    if (seen == expected) {
+      current_.store(seen + 1, std::memory_order_release);
+      return true;
+    }
+    expected = seen;
+    return false;
+  }
+  // Somebody saw every number that there was, and this worker saw this one.
+  void note(unsigned worker, std::uint32_t now_open) {
+    Share& share = shares_.of(worker);
+    share.opened.add();
+    if (share.most_open.get() < now_open) share.most_open.set(now_open);
+  }
+
   std::atomic<std::uint32_t>& current_;
   std::atomic<std::uint32_t>* ended_ = nullptr;
+  Shares& shares_;
+  const bool alone_;
   std::atomic<std::uint32_t> own_{0};
-  std::atomic<std::uint32_t> max_{0};
-  std::atomic<std::uint64_t> total_{0};
 };
 
 // One address over all pools.
 struct NodeRuntime {
-  NodeRuntime(Ipv4Address a, std::shared_ptr<LoadTable> table)
-      : address(a), loads(std::move(table)), slot(loads->allocate()), connections(*loads, slot) {}
+  NodeRuntime(Ipv4Address a, std::shared_ptr<LoadTable> table, unsigned workers)
+      : address(a),
+        loads(std::move(table)),
+        slot(loads->allocate()),
+        shares(workers),
+        connections(shares, *loads, slot) {}
   ~NodeRuntime() { loads->release(slot); }
   NodeRuntime(const NodeRuntime&) = delete;
   NodeRuntime& operator=(const NodeRuntime&) = delete;
   const Ipv4Address address;
   const std::shared_ptr<LoadTable> loads;  // of all nodes
   const std::uint32_t slot;                // in it
+  Shares shares;                           // no traffic: members count that
   ConnectionCount connections;
 };
 
 struct PoolRuntime {
-  explicit PoolRuntime(std::string n) : name(std::move(n)) {}
+  PoolRuntime(std::string n, unsigned workers) : name(std::move(n)), shares(workers), connections(shares) {}
   const std::string name;
+  Shares shares;  // no traffic: members count that
   ConnectionCount connections;
   Traffic retired;  // of members that are freed; control thread only (see Registry::pool_traffic)
   LoadTable loads;
@@ -178,8 +226,8 @@ struct MemberRuntime {
         pool(std::move(p)),
         node(std::move(n)),
         slot(pool->loads.allocate()),
-        connections(pool->loads, slot),
-        traffic(workers) {}
+        shares(workers),
+        connections(shares, pool->loads, slot) {}
   ~MemberRuntime() { pool->loads.release(slot); }
   MemberRuntime(const MemberRuntime&) = delete;
   MemberRuntime& operator=(const MemberRuntime&) = delete;
@@ -189,18 +237,16 @@ struct MemberRuntime {
   const std::shared_ptr<PoolRuntime> pool;
   const std::shared_ptr<NodeRuntime> node;
   const std::uint32_t slot;  // in pool->loads
+  Shares shares;
   ConnectionCount connections;
-  TrafficTable traffic;
   std::atomic<FlowsOnDown> flows_on_down{FlowsOnDown::keep};
   // Open server-side conns that wait for a request (OneConnect): they use the object, but are no connections of its.
   std::atomic<std::uint32_t> idle_conns{0};
-  // L4 flows in TIME_WAIT: likewise.
-  std::atomic<std::uint32_t> lingering{0};
 
   // Takes one connection of member, node and pool; false (and nothing taken) at `limit` (0: none).
-  bool acquire(std::uint32_t limit) {
-    if (!connections.acquire(limit)) return false;
-    acquire_parents();
+  bool acquire(unsigned worker, std::uint32_t limit) {
+    if (!connections.acquire(worker, limit)) return false;
+    acquire_parents(worker);
     return true;
   }
   // What every acquire() ends with. With its last connection the object may go, and node and pool with theirs: the
@@ -212,9 +258,9 @@ struct MemberRuntime {
     our_node.connections.release();
     our_pool.connections.release();
   }
-  void acquire_parents() {
-    node->connections.acquire(0);
-    pool->connections.acquire(0);
+  void acquire_parents(unsigned worker) {
+    node->connections.acquire(worker, 0);
+    pool->connections.acquire(worker, 0);
   }
 
   // Control thread only: since when the member takes new connections (kInstantMax: it does not), and how it ramps up.
@@ -230,15 +276,13 @@ struct Retained : std::enable_shared_from_this<Retained> {
 
 struct VirtualServerRuntime {
   VirtualServerRuntime(std::uint32_t i, std::string n, unsigned workers)
-      : id(i), name(std::move(n)), traffic(workers), http(workers) {}
+      : id(i), name(std::move(n)), shares(workers), connections(shares), http(workers) {}
   const std::uint32_t id;  // never used again
   const std::string name;
+  Shares shares;
   ConnectionCount connections;
-  TrafficTable traffic;
   // Client-side handshakes of mode http that are not complete: they use the object, but are no connections yet.
   std::atomic<std::uint32_t> half_open{0};
-  // L4 flows in TIME_WAIT: they use it too, and are no connections any more.
-  std::atomic<std::uint32_t> lingering{0};
   HttpTable http;
 
   // The timeouts of today's configuration, for flows of any age.

@@ -71,7 +71,9 @@ void check_layers(ConstBytes frame, const Layers& layers) {
 void run(ConstBytes frame, const ParseOptions& options) {
   const auto length = static_cast<std::uint32_t>(frame.size());
   Layers layers, plain;
-  const bool is_plain = parse_plain(frame, length, options.own_mac, options.verify_ipv4_checksum, plain);
+  PlainFrame judged;
+  const bool is_plain = judge_plain(frame, length, options.own_mac, options.verify_ipv4_checksum, judged);
+  if (is_plain) fill_layers(frame.data(), judged, plain);
   if (!parse(frame, length, options, layers)) {
     check_layers(frame, layers);
     require(!is_plain || (plain.kind == layers.kind && plain.payload_offset == layers.payload_offset &&

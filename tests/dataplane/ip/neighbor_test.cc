@@ -307,6 +307,17 @@ TEST_F(NeighborTest, PermanentOnesNeitherAgeNorChange) {
   EXPECT_FALSE(world.neighbors.erase(0, ip("172.16.40.9")));
 }
 
+// Its place is used again, and nothing of it is left there: the next one was held for permanent, and never learned.
+TEST_F(NeighborTest, WhatWasPermanentIsLearnedAnewWhenErased) {
+  World world;
+  ASSERT_TRUE(world.neighbors.set_permanent(world.now, 0, ip("172.16.40.9"), kPeerMac));
+  ASSERT_TRUE(world.neighbors.erase(0, ip("172.16.40.9")));
+  world.learn("172.16.40.9", kOther);
+  EXPECT_EQ(world.state_of("172.16.40.9"), "reachable 02:00:00:00:00:98");
+  world.send(datagram());
+  EXPECT_THAT(world.sink.take_described(), ElementsAre(sent()));
+}
+
 TEST_F(NeighborTest, AFullTableMakesRoomByNeedButNotForHearsay) {
   NeighborLimits limits;
   limits.entries_max = 4;

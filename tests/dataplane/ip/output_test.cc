@@ -75,6 +75,34 @@ TEST_F(OutputTest, ARememberedHopHoldsUntilSomethingChanges) {
   EXPECT_EQ(world_.epoch.value(), epoch);
 }
 
+// pass() decides nothing, so there must be no way for it wherever transmit() would have something to do.
+TEST_F(OutputTest, PassesOnlyWhereNothingIsToBeDecided) {
+  CachedHop way;
+  const auto passes = [&](std::uint16_t length) { return world_.output.way_at_once(way, length) != nullptr; };
+  EXPECT_FALSE(passes(100));
+  ASSERT_EQ(world_.output.route(world_.now, ip("172.16.40.9"), 1, way).status, HopStatus::usable);
+  EXPECT_TRUE(passes(1500));
+  EXPECT_FALSE(passes(1501));
+  world_.now += 1ms;
+  world_.output.pass(world_.now, test::to_packet(world_.pool, datagram().bytes()),
+                     *world_.output.way_at_once(way, 100));
+  EXPECT_EQ(world_.sink.take().at(0).bytes, datagram().eth(test::kOwnMac, kPeerMac).bytes());
+
+  world_.pass(31s);  // it was in use: asked again, and good meanwhile
+  ASSERT_EQ(world_.state_of("172.16.40.9").substr(0, 5), "probe");
+  EXPECT_TRUE(passes(1500));
+  world_.learn("172.16.40.9", kPeerMac);
+  world_.pass(31s);  // out of use: the next packet is to ask
+  ASSERT_EQ(world_.state_of("172.16.40.9").substr(0, 5), "stale");
+  EXPECT_FALSE(passes(20));
+  const Hop hop = world_.output.route(world_.now, ip("172.16.40.9"), 1, way);
+  world_.output.transmit(world_.now, test::to_packet(world_.pool, datagram().bytes()), hop, {});
+  EXPECT_EQ(world_.state_of("172.16.40.9").substr(0, 5), "probe");
+  EXPECT_TRUE(passes(1500));
+  ASSERT_TRUE(world_.neighbors.erase(0, ip("172.16.40.9")));
+  EXPECT_FALSE(passes(20));
+}
+
 TEST_F(OutputTest, UnresolvedHopsAreNotRemembered) {
   CachedHop cache;
   EXPECT_EQ(world_.output.route(world_.now, ip("172.16.40.66"), 1, cache).status, HopStatus::unresolved);

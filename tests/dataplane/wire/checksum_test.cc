@@ -87,7 +87,8 @@ TEST(ChecksumDelta, EqualsComputingAfresh) {
     if (rng.chance(0.1)) std::fill(bytes.begin() + 4, bytes.end(), std::uint8_t{0});
     bytes[0] = 0x45;  // as in any real header, not all is zero
     store_be16(&bytes[10], 0);
-    store_be16(&bytes[10], naive_checksum(bytes));
+    const std::uint16_t before = naive_checksum(bytes);
+    store_be16(&bytes[10], before);
     ChecksumDelta delta;
     const auto address = rng.chance(0.1) ? 0u : rng.chance(0.1) ? ~0u : static_cast<std::uint32_t>(rng());
     const auto port = static_cast<std::uint16_t>(rng.chance(0.1) ? 0 : rng());
@@ -98,6 +99,11 @@ TEST(ChecksumDelta, EqualsComputingAfresh) {
     const std::uint16_t mended = delta.apply(load_be16(&bytes[10]));
     store_be16(&bytes[10], 0);
     ASSERT_EQ(mended, naive_checksum(bytes));
+    std::uint8_t field[2];
+    store_be16(field, before);
+    mend_checksum(field, delta.raw());
+    ASSERT_EQ(load_be16(field), mended);
+    ASSERT_EQ(delta.reversed().apply(mended), before);
     ASSERT_EQ(ChecksumDelta(delta.value()).apply(1234), delta.apply(1234));
   }
 }

@@ -1,4 +1,4 @@
-// parse_plain against parse: what it takes, parse reads the same; what parse drops, it never takes.
+// judge_plain and fill_layers against parse: what it takes, parse reads the same; what parse drops, it never takes.
 #include "dataplane/wire/plain.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,9 @@ using test::Frame;
 std::optional<Layers> plain(const Bytes& frame, bool verify = true) {
   Layers layers;
   std::memset(static_cast<void*>(&layers), 0xee, sizeof layers);  // whatever it does not set shows
-  const bool taken = parse_plain(frame, static_cast<std::uint32_t>(frame.size()), test::kOwnMac, verify, layers);
+  PlainFrame plain;
+  const bool taken = judge_plain(frame, static_cast<std::uint32_t>(frame.size()), test::kOwnMac, verify, plain);
+  if (taken) fill_layers(frame.data(), plain, layers);
   return taken ? std::optional(layers) : std::nullopt;
 }
 

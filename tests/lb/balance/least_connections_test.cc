@@ -172,7 +172,7 @@ TEST(LeastConnectionsNodeTest, CountsAnAddressOverAllPools) {
   ASSERT_TRUE(snapshot.has_value());
   const Pool& first = *(*snapshot)->pools()[0];
   const Pool& second = *(*snapshot)->pools()[1];
-  for (int i = 0; i < 3; ++i) first.members[0].runtime->acquire(0);
+  for (int i = 0; i < 3; ++i) first.members[0].runtime->acquire(0, 0);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(balance::pick(second, {}).member, &second.members[1]);
   EXPECT_NE(balance::pick(second, {}).member, balance::pick(second, {}).member);
 }

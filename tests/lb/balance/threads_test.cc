@@ -56,6 +56,7 @@ TEST(BalanceThreadsTest, LimitsHoldExactly) {
     for (const Member& m : pool.members) {
       EXPECT_EQ(m.runtime->connections.current(), 37u);
       EXPECT_EQ(m.runtime->connections.max(), 37u);
+      EXPECT_EQ(m.runtime->connections.total(), 37u);
     }
   }
 }
@@ -80,8 +81,15 @@ TEST(BalanceThreadsTest, OpeningAndClosingComesOutEven) {
     });
   }
   for (auto& thread : threads) thread.join();
-  for (const Member& m : pool.members) EXPECT_EQ(m.runtime->connections.current(), 0u);
+  std::uint64_t opened = 0;
+  for (const Member& m : pool.members) {
+    EXPECT_EQ(m.runtime->connections.current(), 0u);
+    opened += m.runtime->connections.total();
+  }
   EXPECT_EQ(pool.runtime->connections.current(), 0u);
+  EXPECT_EQ(pool.runtime->connections.total(), opened);
+  EXPECT_GE(pool.runtime->connections.max(), 51u);
+  EXPECT_LE(pool.runtime->connections.max(), 102u);
 }
 
 }  // namespace

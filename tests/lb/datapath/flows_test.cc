@@ -80,8 +80,8 @@ TEST_F(FlowsTest, AClosedConnectionCountsNoMore) {
   EXPECT_EQ(member.pool->connections.current(), 0u);
   EXPECT_EQ(member.node->connections.current(), 0u);
   EXPECT_EQ(runtime.connections.current(), 0u);
-  EXPECT_EQ(member.lingering, 1u);
-  EXPECT_EQ(runtime.lingering, 1u);
+  EXPECT_EQ(member.shares.lingering(), 1u);
+  EXPECT_EQ(runtime.shares.lingering(), 1u);
 
   // The limit of one has room for the next one; the last ACK is still repeated to the member.
   world.establish(40001);
@@ -90,8 +90,8 @@ TEST_F(FlowsTest, AClosedConnectionCountsNoMore) {
   EXPECT_EQ(world.flows().size(), 2u);
   world.advance(3s);
   EXPECT_EQ(world.flows().size(), 1u);
-  EXPECT_EQ(member.lingering, 0u);
-  EXPECT_EQ(runtime.lingering, 0u);
+  EXPECT_EQ(member.shares.lingering(), 0u);
+  EXPECT_EQ(runtime.shares.lingering(), 0u);
   EXPECT_EQ(member.connections.current(), 1u);
 }
 
@@ -211,13 +211,13 @@ TEST_F(FlowsTest, DeletingByFilterWorksInChunks) {
 }
 
 TEST_F(FlowsTest, TrafficIsCountedForServerMemberAndPool) {
-  const Traffic before = world.server_runtime(0).traffic.sum();
+  const Traffic before = world.server_runtime(0).shares.traffic();
   world.establish();
-  const Traffic after = world.server_runtime(0).traffic.sum();
+  const Traffic after = world.server_runtime(0).shares.traffic();
   EXPECT_EQ(after.packets_in - before.packets_in, 2u);
   EXPECT_EQ(after.bytes_in - before.bytes_in, 80u);
   EXPECT_EQ(after.packets_out - before.packets_out, 1u);
-  EXPECT_GE(world.member_runtime(0, 0).traffic.sum().packets_in, 2u);
+  EXPECT_GE(world.member_runtime(0, 0).shares.traffic().packets_in, 2u);
   EXPECT_GE(world.registry().pool_traffic("web").packets_in, 2u);
   EXPECT_EQ(world.member_runtime(0, 0).connections.current(), 1u);
   EXPECT_EQ(world.server_runtime(0).connections.current(), 1u);

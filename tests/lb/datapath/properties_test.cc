@@ -74,12 +74,12 @@ TEST(PropertiesTest, RandomTrafficLeavesNothingBehind) {
       EXPECT_EQ(pool->runtime->connections.current(), 0u);
       for (const Member& member : pool->members) {
         EXPECT_EQ(member.runtime->connections.current(), 0u);
-        EXPECT_EQ(member.runtime->lingering, 0u);
+        EXPECT_EQ(member.runtime->shares.lingering(), 0u);
       }
     }
     for (const VirtualServer& server : world.snapshot().virtual_servers()) {
       EXPECT_EQ(server.runtime->connections.current(), 0u);
-      EXPECT_EQ(server.runtime->lingering, 0u);
+      EXPECT_EQ(server.runtime->shares.lingering(), 0u);
     }
   }
 }

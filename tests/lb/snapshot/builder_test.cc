@@ -146,7 +146,7 @@ TEST_F(BuilderTest, AnAddressIsReachableByKnownMembersOfEnabledServers) {
 TEST_F(BuilderTest, RemovedPoolsAreFreedOnceTheirFlowsEnd) {
   build({pool_spec(Balance::round_robin, 2)});
   MemberRuntime* flow = current->pools()[0]->members[0].runtime;
-  flow->acquire(0);
+  flow->acquire(0, 0);
   build({});
   registry.collect();
   EXPECT_EQ(registry.size(), 3u);  // the member with its pool and node

@@ -118,6 +118,7 @@ const Snapshot* Datapath::install(Instant now, const Snapshot* next) {
   impl_->set_local_addresses(*next);
   impl_->forwards_to_strangers =
       std::ranges::any_of(next->virtual_servers(), [](const VirtualServer& vs) { return vs.snat == SnatKind::none; });
+  impl_->has_owners_by_client |= impl_->forwards_to_strangers;
   return former;
 }
 

@@ -7,7 +7,7 @@
 //      TCP of a conn                       -> L7: our endpoint of a proxied connection, either side
 //   5  TCP, UDP to a virtual server        -> L4: pick a member, make a flow; mode http -> L7: a new client
 //      UDP of BFD to a self IP             -> the BFD session, perhaps another worker's
-//   6  TCP, UDP to a port of another worker-> handed over
+//   6  TCP, UDP to a port of another worker-> handed over; without SNAT the client's address and port tell whose it is
 //   7  ICMP echo to one of our addresses   -> answered here, if that address does
 //   8  ICMP error about a flow             -> translated, passed on to the other side, by the worker that owns it
 //   9  anything else to a self IP          -> host port, the kernel's side
@@ -188,6 +188,10 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
   if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
   if (!local.contains(layers.destination)) {
     if (is_from_host(packet)) return route_from_host(now, packet, layers);
+    if (has_owners_by_client && s.has_flow_key() && origin == Origin::port &&
+        hand_over_by_client(packet, layers.destination, layers.dst_port)) {
+      return;
+    }
     return drops.drop(packet, DropReason::ipv4_not_for_us);
   }
   if (bfd_table->takes(layers)) [[unlikely]]
@@ -199,7 +203,13 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
       if (const auto refused = proxy->open(now, packet, layers, *vs)) egress->reject(now, packet, layers, *refused);
       return;
     }
-    if (vs != nullptr) return l4->open(now, packet, layers, *vs, s.hash);
+    if (vs != nullptr) {
+      if (vs->runtime->owned_by_client.load(std::memory_order_relaxed) && origin == Origin::port &&
+          hand_over_by_client(packet, layers.source, layers.src_port)) {
+        return;
+      }
+      return l4->open(now, packet, layers, *vs, s.hash);
+    }
     if (origin == Origin::port && hand_over(packet, layers)) return;
   }
   to_local(now, packet, layers);
@@ -226,6 +236,16 @@ bool Datapath::Impl::hand_over(packet::Packet packet, const wire::Layers& layers
   if (to == nullptr || (to->self_ip == nullptr && !to->snat)) return false;
   counters.handed_over.add();
   handover->push(*owner, packet);
+  return true;
+}
+
+// A packet from or to the client of a virtual server without SNAT.
+bool Datapath::Impl::hand_over_by_client(packet::Packet packet, Ipv4Address client, std::uint16_t port) {
+  if (handover == nullptr) return false;
+  const unsigned owner = owner_of_client(client, port, options.workers);
+  if (owner == options.worker) return false;
+  counters.handed_over.add();
+  handover->push(owner, packet);
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include "dataplane/ip/icmp.h"
 #include "dataplane/ip/output.h"
 #include "lb/datapath/datapath.h"
+#include "lb/l4/client_owner.h"
 #include "lb/l4/pass.h"
 #include "lb/l4/saved_flow.h"
 #include "lb/l7/proxy.h"
@@ -62,6 +63,7 @@ struct Datapath::Impl {
   bool is_source_wrong(packet::Packet packet, const wire::Layers& layers) const;
   void on_bfd(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   bool hand_over(packet::Packet packet, const wire::Layers& layers);
+  bool hand_over_by_client(packet::Packet packet, Ipv4Address client, std::uint16_t port);
   bool pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   flow::FlowKey key_of(const wire::Layers& layers) const {
     return {layers.source, layers.destination, layers.src_port, layers.dst_port, layers.protocol, {}};
@@ -112,6 +114,7 @@ struct Datapath::Impl {
   const Snapshot* snapshot = nullptr;
   std::vector<SavedFlow>* save_to = nullptr;
   bool forwards_to_strangers = false;  // some virtual server leaves the client's address: replies are not to us
+  bool has_owners_by_client = false;   // it is or was so: flows from then go on
   TokenBucket rounds{1000, 100};       // ICMP errors that other workers are asked about
   std::array<Staged, packet::kBatchMax> staged;
 };

@@ -247,6 +247,7 @@ void Builder::add_to(Snapshot& snapshot, const VirtualServerSpec& spec, const Po
   }
   vs.answers_itself = spec.answers_itself;
   vs.runtime = registry_.virtual_server(spec.name);
+  if (spec.snat == SnatKind::none) vs.runtime->owned_by_client = true;
   auto& idle = vs.runtime->idle;
   idle.established = spec.idle.established;
   idle.half_open = spec.idle.half_open;

@@ -281,6 +281,9 @@ struct VirtualServerRuntime {
   const std::string name;
   Shares shares;
   ConnectionCount connections;
+  // Its clients' flows are where owner_of_client() says (lb/l4): it has no SNAT, or had none and may have flows from
+  // then.
+  std::atomic<bool> owned_by_client{false};
   // Client-side handshakes of mode http that are not complete: they use the object, but are no connections yet.
   std::atomic<std::uint32_t> half_open{0};
   HttpTable http;

@@ -1,4 +1,5 @@
 // Two workers: each gives away its own half of the source ports, and replies find the worker that owns their flow.
+#include "lb/l4/client_owner.h"
 #include "lb/l4/snat_ports.h"
 #include "tests/support/lb_world.h"
 
@@ -105,6 +106,111 @@ TEST(WorkersTest, WhatIsNoSnatPortStays) {
   EXPECT_EQ(world.send(Frame().ip("10.244.0.76", "172.16.40.202").tcp(80, 61440).flags(kAck)),
             "host: 10.244.0.76:80 > 172.16.40.202:61440 tcp A ttl 64 len 0");
   EXPECT_EQ(world.handover().batch.count, 0u);
+}
+
+// Two workers with one virtual server of each protocol that leaves the client's address.
+struct WithoutSnat : testing::Test {
+  WithoutSnat() {
+    for (World* world : {&first, &second}) install(*world, SnatKind::none);
+  }
+  static void install(World& world, SnatKind snat) {
+    VirtualServerSpec web = server_spec("web", "172.16.40.80:80", "web");
+    VirtualServerSpec dns = server_spec("dns", "172.16.40.80:53", "dns", Mode::udp);
+    web.snat = dns.snat = snat;
+    world.install({web, dns}, {pool_of("web", {"10.244.0.76:80"}), pool_of("dns", {"10.244.0.53:53"})});
+  }
+  // A source port of the default client's whose flows this worker owns.
+  static std::uint16_t port_of(unsigned worker, std::uint16_t from = 40000) {
+    while (owner_of_client(address("172.16.40.10"), from, 2) != worker) ++from;
+    return from;
+  }
+  // What comes of a frame that arrives at the other worker than its flow's.
+  std::string by_way_of_first(const Frame& frame) {
+    first.feed(test::to_packet(first.pool(), frame.bytes()), kNetworkPort);
+    const auto here = first.outcome();
+    if (first.handover().batch.count != 1) return "not handed over: " + here;
+    EXPECT_EQ(first.handover().workers.back(), 1u);
+    const packet::Packet passed = first.handover().batch.packets[--first.handover().batch.count];
+    const auto bytes = test::to_bytes(passed);
+    first.end(passed);
+    first.outcome();
+    return second.handed_over(bytes);
+  }
+  Frame reply(std::uint16_t port) const { return Frame().ip("10.244.0.76", "172.16.40.10").ttl(63).tcp(80, port); }
+  World first{{.worker = 0, .workers = 2}}, second{{.worker = 1, .workers = 2}};
+};
+
+TEST_F(WithoutSnat, BothSidesMeetAtTheClientsOwner) {
+  const std::uint16_t port = port_of(1);
+  const std::string name = std::to_string(port);
+  const std::string in = "int: 172.16.40.10:" + name + " > 10.244.0.76:80 tcp ";
+  const std::string out = "int: 172.16.40.80:80 > 172.16.40.10:" + name + " tcp ";
+  const auto client = [&](unsigned flags, unsigned sequence, unsigned acknowledgment = 0) {
+    return first.client("172.16.40.80", 80, port).flags(flags).seq(sequence, acknowledgment);
+  };
+  EXPECT_EQ(by_way_of_first(client(kSyn, 1000)), in + "S ttl 63 len 0");
+  EXPECT_EQ(by_way_of_first(reply(port).flags(kSyn | kAck).seq(5000, 1001)), out + "SA ttl 62 len 0");
+  EXPECT_EQ(by_way_of_first(client(kAck, 1001, 5001)), in + "A ttl 63 len 0");
+  EXPECT_EQ(by_way_of_first(reply(port).flags(kAck).seq(5001, 1001).payload("data")), out + "A ttl 62 len 4");
+  // Where it lives nothing is handed over.
+  EXPECT_EQ(second.send(client(kAck, 1001, 5005)), in + "A ttl 63 len 0");
+  EXPECT_EQ(second.handover().batch.count, 0u);
+  EXPECT_EQ(first.datapath().flow_count(), 0u);
+  EXPECT_EQ(second.datapath().flow_count(), 1u);
+  EXPECT_EQ(first.datapath().counters().handed_over.get(), 4u);
+}
+
+// Fragments arrive where two addresses lead them, whole datagrams where addresses and ports do: they meet all the same.
+TEST_F(WithoutSnat, FragmentedAndWholeDatagramsAreOneFlow) {
+  const std::uint16_t port = port_of(1);
+  const auto datagram = Frame().ip("172.16.40.10", "172.16.40.80").udp(port, 53);
+  const std::string sent = "int: 172.16.40.10:" + std::to_string(port) + " > 10.244.0.53:53 udp ttl 63 len ";
+  EXPECT_EQ(second.send(Frame(datagram).payload_size(100)), sent + "100");
+  const test::Bytes whole = Frame(datagram).payload_size(1000).l3();
+  const test::Bytes l4(whole.begin() + wire::kIpv4Length, whole.end());
+  for (const std::size_t at : {std::size_t{0}, std::size_t{504}}) {
+    const auto part = Frame()
+                          .ip("172.16.40.10", "172.16.40.80")
+                          .id(7)
+                          .protocol(wire::kProtocolUdp)
+                          .fragment(static_cast<unsigned>(at), at == 0)
+                          .payload(test::Bytes(l4.begin() + at, at == 0 ? l4.begin() + 504 : l4.end()));
+    first.feed(test::to_packet(first.pool(), part.bytes()), kNetworkPort);
+  }
+  ASSERT_EQ(first.handover().batch.count, 1u);
+  const packet::Packet passed = first.handover().batch.packets[--first.handover().batch.count];
+  const auto bytes = test::to_bytes(passed);
+  first.end(passed);
+  EXPECT_EQ(second.handed_over(bytes), sent + "1000");
+  EXPECT_EQ(second.datapath().flow_count(), 1u);
+}
+
+TEST_F(WithoutSnat, StrangersAreHandedOverOnceAndDropped) {
+  const auto stranger = [](std::uint16_t port) { return Frame().ip("10.244.0.76", "172.16.40.10").tcp(81, port); };
+  EXPECT_EQ(by_way_of_first(stranger(port_of(1)).flags(kAck)), "drop ipv4_not_for_us");
+  EXPECT_EQ(second.handover().batch.count, 0u);
+  EXPECT_EQ(first.send(stranger(port_of(0)).flags(kAck)), "drop ipv4_not_for_us");
+  EXPECT_EQ(first.handover().batch.count, 0u);
+}
+
+// A connection does not notice that the configuration has SNAT now; a new one has it.
+TEST_F(WithoutSnat, FlowsGoOnWhenSnatIsSwitchedOn) {
+  const std::uint16_t port = port_of(1);
+  by_way_of_first(first.client("172.16.40.80", 80, port).flags(kSyn).seq(1000));
+  by_way_of_first(reply(port).flags(kSyn | kAck).seq(5000, 1001));
+  for (World* world : {&first, &second}) install(*world, SnatKind::automap);
+  EXPECT_EQ(by_way_of_first(first.client("172.16.40.80", 80, port).flags(kAck).seq(1001, 5001)),
+            "int: 172.16.40.10:" + std::to_string(port) + " > 10.244.0.76:80 tcp A ttl 63 len 0");
+  EXPECT_EQ(by_way_of_first(reply(port).flags(kAck).seq(5001, 1001).payload("data")),
+            "int: 172.16.40.80:80 > 172.16.40.10:" + std::to_string(port) + " tcp A ttl 62 len 4");
+}
+
+TEST(WorkersTest, WithSnatOpeningPacketsStayWhereTheyArrive) {
+  World world({.worker = 0, .workers = 2});
+  world.install_default();
+  for (unsigned port = 40000; port < 40064; ++port) world.send(world.client("172.16.40.80", 80, port).flags(kSyn));
+  EXPECT_EQ(world.handover().batch.count, 0u);
+  EXPECT_EQ(world.datapath().flow_count(), 64u);
 }
 
 TEST(SnatPortsTest, EveryPortHasExactlyOneOwner) {

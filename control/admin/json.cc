@@ -323,7 +323,8 @@ Json to_json(const WorkerStatus& value) {
           {"steer_miss", value.steer_miss},
           {"handovers_in", value.handovers_in},
           {"flows", value.flows},
-          {"flows_max", value.flows_max}};
+          {"flows_max", value.flows_max},
+          {"fragments_without_flow", value.fragments_without_flow}};
 }
 
 Json to_json(const PortStatus& value) {

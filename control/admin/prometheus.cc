@@ -355,6 +355,9 @@ void workers(std::string& out, Backend& backend) {
       {"sluice_worker_ring_drops_total", "counter", "Drops at full rings.", [](const W& w) { return w.ring_drops; }},
       {"sluice_worker_steer_miss_total", "counter", "Packets that reached another worker than their flow's.",
        [](const W& w) { return w.steer_miss; }},
+      {"sluice_worker_fragments_without_flow_total", "counter",
+       "Reassembled packets to a virtual server of which no worker knew the flow.",
+       [](const W& w) { return w.fragments_without_flow; }},
       {"sluice_worker_flows", "gauge", "Flows in the table.", [](const W& w) { return w.flows; }},
       {"sluice_worker_flows_max", "gauge", "Flows that fit the table.", [](const W& w) { return w.flows_max; }}};
   const auto all = backend.workers();

@@ -251,7 +251,7 @@ struct WorkerStatus {
   std::uint64_t turns = 0, sleeps = 0, tasks = 0;
   std::uint64_t pool_in_use = 0, pool_size = 0;
   std::uint64_t ring_drops = 0, steer_miss = 0, handovers_in = 0;
-  std::uint64_t flows = 0, flows_max = 0;
+  std::uint64_t flows = 0, flows_max = 0, fragments_without_flow = 0;
 };
 
 // The TCP endpoints of ours (mode http), a worker's or all workers'.

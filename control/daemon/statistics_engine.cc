@@ -59,6 +59,7 @@ std::vector<admin::WorkerStatus> Statistics::workers() const {
     status.handovers_in = now.handover_in;
     status.flows = datapath.flow_count();
     status.flows_max = datapath.flow_capacity();
+    status.fragments_without_flow = datapath.counters().fragments_without_flow.get();
     out.push_back(std::move(status));
   }
   return out;

@@ -155,7 +155,7 @@ void Datapath::Impl::on_fragment(Instant now, packet::Packet packet, Staged& s, 
   if (s.layers.kind == PacketKind::fragment) return drops.drop(whole, DropReason::fragment_malformed);
   s.candidate = L4FlowTable::kNoCandidate;
   if (s.has_flow_key()) set_flow_key(whole, s);
-  dispatch(now, whole, s, origin);
+  dispatch(now, whole, s, origin == Origin::port ? Origin::reassembled : origin);
 }
 
 // Nobody but the kernel may use our addresses, and the kernel no others.
@@ -175,7 +175,9 @@ void Datapath::Impl::on_icmp(Instant now, packet::Packet packet, wire::Layers& l
   }
   if (wire::is_icmp_error(layers.icmp_type)) {
     if (l4->translate(now, packet, layers) || proxy->on_icmp_error(now, packet, layers)) return;
-    if (pass_round(now, packet, layers, origin)) return;
+    // Strangers' errors must not keep all workers busy.
+    const bool may_go = origin == Origin::handover || (goes_round(packet, layers) && rounds.take(now));
+    if (may_go && pass_round(packet, layers, origin)) return;
   }
   if (is_from_host(packet) && to == nullptr) return route_from_host(now, packet, layers);
   if (to == nullptr) return drops.drop(packet, DropReason::ipv4_not_for_us);
@@ -188,7 +190,7 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
   if (is_source_wrong(packet, layers)) return drops.drop(packet, DropReason::ipv4_bad_source);
   if (!local.contains(layers.destination)) {
     if (is_from_host(packet)) return route_from_host(now, packet, layers);
-    if (has_owners_by_client && s.has_flow_key() && origin == Origin::port &&
+    if (has_owners_by_client && s.has_flow_key() && origin != Origin::handover &&
         hand_over_by_client(packet, layers.destination, layers.dst_port)) {
       return;
     }
@@ -199,26 +201,33 @@ void Datapath::Impl::without_flow(Instant now, packet::Packet packet, const Stag
   if (layers.kind != PacketKind::other && snapshot != nullptr) {
     const Protocol protocol = layers.kind == PacketKind::tcp ? Protocol::tcp : Protocol::udp;
     const VirtualServer* vs = snapshot->find_virtual_server(layers.destination, layers.dst_port, protocol);
-    if (vs != nullptr && vs->mode == Mode::http) {
-      if (const auto refused = proxy->open(now, packet, layers, *vs)) egress->reject(now, packet, layers, *refused);
-      return;
-    }
-    if (vs != nullptr) {
-      if (vs->runtime->owned_by_client.load(std::memory_order_relaxed) && origin == Origin::port &&
-          hand_over_by_client(packet, layers.source, layers.src_port)) {
-        return;
-      }
-      return l4->open(now, packet, layers, *vs, s.hash);
-    }
-    if (origin == Origin::port && hand_over(packet, layers)) return;
+    if (vs != nullptr) return open(now, packet, s, *vs, origin);
+    if (origin != Origin::handover && hand_over(packet, layers)) return;
   }
   to_local(now, packet, layers);
+}
+
+// Nobody here knows it. The port sent a packet of fragments here by less than what it sends whole packets by, so that
+// other workers are asked first: the last of them opens what is new.
+void Datapath::Impl::open(Instant now, packet::Packet packet, const Staged& s, const VirtualServer& vs, Origin origin) {
+  const wire::Layers& layers = s.layers;
+  if (vs.runtime->owned_by_client.load(std::memory_order_relaxed)) {
+    if (origin != Origin::handover && hand_over_by_client(packet, layers.source, layers.src_port)) return;
+  } else if (origin != Origin::port) [[unlikely]] {
+    if (pass_round(packet, layers, origin)) return;
+    if (options.workers > 1) counters.fragments_without_flow.add();
+  }
+  if (vs.mode == Mode::http) {
+    if (const auto refused = proxy->open(now, packet, layers, vs)) egress->reject(now, packet, layers, *refused);
+    return;
+  }
+  l4->open(now, packet, layers, vs, s.hash);
 }
 
 // One worker has all sessions with a neighbour, whoever receives its packets.
 void Datapath::Impl::on_bfd(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
   const unsigned owner = bfd::owner_of(layers.source, options.workers);
-  if (owner != options.worker && origin == Origin::port && handover != nullptr) {
+  if (owner != options.worker && origin != Origin::handover && handover != nullptr) {
     counters.handed_over.add();
     return handover->push(owner, packet);
   }
@@ -249,13 +258,18 @@ bool Datapath::Impl::hand_over_by_client(packet::Packet packet, Ipv4Address clie
   return true;
 }
 
-// An ICMP error has no ports of its own to tell its worker by: it goes from one worker to the next until somebody knows
-// the flow or conn that it is about, or all have looked. Strangers' errors must not keep all workers busy.
-bool Datapath::Impl::pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin) {
-  if (handover == nullptr || options.workers == 1 || is_from_host(packet)) return false;
-  if (!local.contains(layers.destination) && !forwards_to_strangers) return false;
-  const std::uint32_t looked = origin == Origin::port ? 1 : worker::workers_passed(packet) + 1;
-  if (looked >= options.workers || (origin == Origin::port && !rounds.take(now))) return false;
+bool Datapath::Impl::goes_round(packet::Packet packet, const wire::Layers& layers) const {
+  return handover != nullptr && options.workers > 1 && !is_from_host(packet) &&
+         (local.contains(layers.destination) || forwards_to_strangers);
+}
+
+// What has no ports of its own to tell its worker by (an ICMP error), or lost them on the way to us (fragments), goes
+// from one worker to the next until somebody knows the flow or conn that it is about, or all have looked. False: they
+// have.
+bool Datapath::Impl::pass_round(packet::Packet packet, const wire::Layers& layers, Origin origin) {
+  if (!goes_round(packet, layers)) return false;
+  const std::uint32_t looked = origin == Origin::handover ? worker::workers_passed(packet) + 1 : 1;
+  if (looked >= options.workers) return false;
   worker::set_workers_passed(packet, looked);
   counters.handed_over.add();
   handover->push((options.worker + 1) % options.workers, packet);

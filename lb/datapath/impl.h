@@ -48,7 +48,7 @@ struct Datapath::Impl {
     MacAddress mac;
     bool takes_plain = false;
   };
-  enum class Origin : std::uint8_t { port, handover };
+  enum class Origin : std::uint8_t { port, reassembled, handover };  // reassembled: here, from what ports brought
   void process(Instant now, packet::Batch& batch, Origin origin);
   std::uint32_t stage_all(packet::Batch& batch);
   bool stage(packet::Packet packet, Staged& staged);
@@ -58,13 +58,15 @@ struct Datapath::Impl {
   void on_fragment(Instant now, packet::Packet packet, Staged& staged, Origin origin);
   void on_icmp(Instant now, packet::Packet packet, wire::Layers& layers, Origin origin);
   void without_flow(Instant now, packet::Packet packet, const Staged& staged, Origin origin);
+  void open(Instant now, packet::Packet packet, const Staged& staged, const VirtualServer& vs, Origin origin);
   void to_local(Instant now, packet::Packet packet, const wire::Layers& layers);
   void route_from_host(Instant now, packet::Packet packet, const wire::Layers& layers);
   bool is_source_wrong(packet::Packet packet, const wire::Layers& layers) const;
   void on_bfd(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
   bool hand_over(packet::Packet packet, const wire::Layers& layers);
   bool hand_over_by_client(packet::Packet packet, Ipv4Address client, std::uint16_t port);
-  bool pass_round(Instant now, packet::Packet packet, const wire::Layers& layers, Origin origin);
+  bool pass_round(packet::Packet packet, const wire::Layers& layers, Origin origin);
+  bool goes_round(packet::Packet packet, const wire::Layers& layers) const;
   flow::FlowKey key_of(const wire::Layers& layers) const {
     return {layers.source, layers.destination, layers.src_port, layers.dst_port, layers.protocol, {}};
   }

@@ -16,7 +16,10 @@ struct DatapathCounters {
   Counter echo_replies;
   Counter host_packets_in, host_packets_out;  // from and to the kernel side
   Counter handed_over;                        // packets of flows that another worker owns
-  Counter service_down_flows;                 // ended or moved because their member went down
+  // With several workers: reassembled packets to a virtual server of which no worker knew the flow. Whole ones of the
+  // same client may arrive at another worker and have a flow of their own there.
+  Counter fragments_without_flow;
+  Counter service_down_flows;  // ended or moved because their member went down
 };
 
 }  // namespace sluice::lb

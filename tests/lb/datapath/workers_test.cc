@@ -108,6 +108,23 @@ TEST(WorkersTest, WhatIsNoSnatPortStays) {
   EXPECT_EQ(world.handover().batch.count, 0u);
 }
 
+// A packet of the default client in two fragments.
+std::array<test::Bytes, 2> in_fragments(const Frame& frame, std::uint8_t protocol) {
+  const test::Bytes whole = frame.l3();
+  const test::Bytes l4(whole.begin() + wire::kIpv4Length, whole.end());
+  const auto part = [&](std::size_t at, std::size_t end) {
+    return Frame()
+        .ip("172.16.40.10", "172.16.40.80")
+        .id(7)
+        .protocol(protocol)
+        .fragment(static_cast<unsigned>(at), end < l4.size())
+        .payload(
+            test::Bytes(l4.begin() + static_cast<std::ptrdiff_t>(at), l4.begin() + static_cast<std::ptrdiff_t>(end)))
+        .bytes();
+  };
+  return {part(0, 504), part(504, l4.size())};
+}
+
 // Two workers with one virtual server of each protocol that leaves the client's address.
 struct WithoutSnat : testing::Test {
   WithoutSnat() {
@@ -166,16 +183,8 @@ TEST_F(WithoutSnat, FragmentedAndWholeDatagramsAreOneFlow) {
   const auto datagram = Frame().ip("172.16.40.10", "172.16.40.80").udp(port, 53);
   const std::string sent = "int: 172.16.40.10:" + std::to_string(port) + " > 10.244.0.53:53 udp ttl 63 len ";
   EXPECT_EQ(second.send(Frame(datagram).payload_size(100)), sent + "100");
-  const test::Bytes whole = Frame(datagram).payload_size(1000).l3();
-  const test::Bytes l4(whole.begin() + wire::kIpv4Length, whole.end());
-  for (const std::size_t at : {std::size_t{0}, std::size_t{504}}) {
-    const auto part = Frame()
-                          .ip("172.16.40.10", "172.16.40.80")
-                          .id(7)
-                          .protocol(wire::kProtocolUdp)
-                          .fragment(static_cast<unsigned>(at), at == 0)
-                          .payload(test::Bytes(l4.begin() + at, at == 0 ? l4.begin() + 504 : l4.end()));
-    first.feed(test::to_packet(first.pool(), part.bytes()), kNetworkPort);
+  for (const auto& part : in_fragments(Frame(datagram).payload_size(1000), wire::kProtocolUdp)) {
+    first.feed(test::to_packet(first.pool(), part), kNetworkPort);
   }
   ASSERT_EQ(first.handover().batch.count, 1u);
   const packet::Packet passed = first.handover().batch.packets[--first.handover().batch.count];
@@ -203,6 +212,44 @@ TEST_F(WithoutSnat, FlowsGoOnWhenSnatIsSwitchedOn) {
             "int: 172.16.40.10:" + std::to_string(port) + " > 10.244.0.76:80 tcp A ttl 63 len 0");
   EXPECT_EQ(by_way_of_first(reply(port).flags(kAck).seq(5001, 1001).payload("data")),
             "int: 172.16.40.80:80 > 172.16.40.10:" + std::to_string(port) + " tcp A ttl 62 len 4");
+}
+
+// With SNAT: a port sends fragments to workers by less than what it sends whole packets by. The reassembled packet goes
+// round until the flow's owner has it.
+TEST(WorkersTest, FragmentsFindTheFlowOfWholePackets) {
+  World first({.worker = 0, .workers = 2}), second({.worker = 1, .workers = 2});
+  first.install_default();
+  second.install_default();
+  const auto by_way_of_first = [&](const Frame& frame, std::uint8_t protocol) -> std::string {
+    for (const auto& part : in_fragments(frame, protocol)) {
+      first.feed(test::to_packet(first.pool(), part), kNetworkPort);
+    }
+    if (first.handover().batch.count != 1) return "not handed over: " + first.outcome();
+    const packet::Packet passed = first.handover().batch.packets[--first.handover().batch.count];
+    const auto bytes = test::to_bytes(passed);
+    const auto looked = worker::workers_passed(passed);
+    first.end(passed);
+    first.outcome();
+    return second.handed_over(bytes, looked);
+  };
+  const Frame query = Frame().ip("172.16.40.10", "172.16.40.80").udp(50000, 53);
+  EXPECT_EQ(second.send(Frame(query).payload_size(100)),
+            "int: 172.16.40.202:50000 > 10.244.0.53:53 udp ttl 63 len 100");
+  EXPECT_EQ(by_way_of_first(Frame(query).payload_size(1000), wire::kProtocolUdp),
+            "int: 172.16.40.202:50000 > 10.244.0.53:53 udp ttl 63 len 1000");
+  second.establish(50001);
+  EXPECT_EQ(by_way_of_first(second.client("172.16.40.80", 80, 50001).flags(kAck).seq(1001, 5001).payload_size(1000),
+                            wire::kProtocolTcp),
+            "int: 172.16.40.202:50001 > 10.244.1.37:80 tcp A ttl 63 len 1000");
+  EXPECT_EQ(second.datapath().flow_count(), 2u);
+  EXPECT_EQ(second.datapath().counters().fragments_without_flow.get(), 0u);
+
+  // Nobody's: the last to look opens it, and it counts.
+  EXPECT_EQ(
+      by_way_of_first(Frame().ip("172.16.40.10", "172.16.40.80").udp(50002, 53).payload_size(1000), wire::kProtocolUdp),
+      "int: 172.16.40.202:50002 > 10.244.0.53:53 udp ttl 63 len 1000");
+  EXPECT_EQ(second.datapath().counters().fragments_without_flow.get(), 1u);
+  EXPECT_EQ(first.datapath().flow_count(), 0u);
 }
 
 TEST(WorkersTest, WithSnatOpeningPacketsStayWhereTheyArrive) {

@@ -25,7 +25,12 @@ namespace sluice::lb {
 using wire::PacketKind;
 
 void Datapath::on_burst(Instant now, packet::PortId rx_port, packet::Batch& batch) {
-  for (const packet::Packet packet : batch.view()) packet.set_rx_port(rx_port);
+  // The port has written it already. Writing it again, a burst of stores to buffers that are not in the first cache,
+  // took a quarter of a packet's time.
+  for (const packet::Packet packet : batch.view()) {
+    if (packet.rx_port() != rx_port) [[unlikely]]
+      packet.set_rx_port(rx_port);
+  }
   if (rx_port == impl_->host_port) impl_->counters.host_packets_in.add(batch.count);
   impl_->process(now, batch, Impl::Origin::port);
 }

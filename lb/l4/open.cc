@@ -135,7 +135,15 @@ void L4::open(Instant now, packet::Packet packet, const wire::Layers& layers, co
 void L4::finish_openings(Instant now) {
   if (opening_count_ == 0) return;
   const auto openings = std::span(openings_.data(), opening_count_);
-  for (const Opening& opening : openings) table_.prefetch_entry(opening.server_hash);  // who has the port, if anybody
+  std::uint32_t tries = 0;
+  for (const Opening& o : openings) {
+    // Whoever has the port already, if anybody; then another one will be looked for.
+    const bool taken = table_.prefetch_entry(o.server_hash) != L4FlowTable::kNoCandidate;
+    if ((!taken && ports_.is_own(o.server.dst_port)) || o.vs->snat == SnatKind::none) continue;
+    flow::FlowKey next = o.server;
+    next.dst_port = ports_.upcoming(tries++);
+    table_.prefetch(next);
+  }
   for (std::uint32_t i = 0; i < opening_count_; ++i) finish(now, openings[i], opening_hashes_[i]);
   opening_count_ = 0;
   opening_bits_ = {};

@@ -33,6 +33,11 @@ class SnatPorts {
   }
   bool is_own(std::uint32_t port) const { return port >= own_first_ && port < own_first_ + share_; }
 
+  // The port that allocate() tries `n` tries after this, when it does not get the preferred one.
+  std::uint16_t upcoming(std::uint32_t n) const {
+    return static_cast<std::uint16_t>(own_first_ + (next_ - own_first_ + n) % share_);
+  }
+
   // Asks who else uses ports of the range (L7's conns).
   void share_with(std::function<bool(const flow::FlowKey&)> uses) { others_use_ = std::move(uses); }
 

@@ -39,6 +39,15 @@ TEST_F(SnatPortsTest, EveryPortOnceThenNone) {
   EXPECT_NE(take(ports, 0, 2), 0);  // towards another member all are free
 }
 
+TEST_F(SnatPortsTest, UpcomingOnesAreThoseThatComeNext) {
+  SnatPorts ports(2000, 2199, 1, 2);
+  for (int i = 0; i < 150; ++i) {
+    std::uint16_t expected[3];
+    for (std::uint32_t n = 0; n < 3; ++n) expected[n] = ports.upcoming(n);
+    for (std::uint32_t n = 0; n < 3; ++n) EXPECT_EQ(take(ports, 0, 1000u + 3 * i + n), expected[n]);
+  }
+}
+
 TEST_F(SnatPortsTest, PreservedOnlyWhereOwnAndFree) {
   SnatPorts ports(2000, 2199, 0, 2);
   EXPECT_EQ(take(ports, 2050), 2050);

@@ -1,7 +1,7 @@
 // Facts about the speaker for people: `show ip bgp`, `show ip bgp summary` and `show ip bgp neighbors` as plain values.
 //
 // Called by: control/admin (prints them as text and JSON). Made by: speaker. Runs on: control thread.
-// Tested by: tests/control/bgp/speaker_test.cc
+// Tested by: tests/control/bgp/speaker*_test.cc
 #pragma once
 
 #include <array>

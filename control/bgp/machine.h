@@ -1,6 +1,6 @@
 // What goes into the speaker and what comes out of it: plain values, so that a test can be the network.
 //
-// Called by: control/io/bgp_transport, tests. Runs on: control thread. Tested by: tests/control/bgp/speaker_test.cc
+// Called by: control/io/bgp_transport, tests. Runs on: control thread. Tested by: tests/control/bgp/speaker*_test.cc
 #pragma once
 
 #include <cstddef>

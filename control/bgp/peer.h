@@ -1,7 +1,7 @@
 // Peer and Connection: all that the speaker knows of one neighbour and of its one or two TCP connections.
 //
 // Called by: speaker_impl.h and the files that implement it. Runs on: control thread.
-// Follows: RFC 4271 8.1 (mandatory session attributes), RFC 4724 4.2. Tested by: tests/control/bgp/speaker_test.cc
+// Follows: RFC 4271 8.1 (mandatory session attributes), RFC 4724 4.2. Tested by: tests/control/bgp/speaker*_test.cc
 #pragma once
 
 #include <array>

@@ -176,6 +176,25 @@ void Speaker::Impl::apply_update(Instant now, Peer& peer, Connection& conn, cons
   }
 }
 
+// RFC 4271 6.3: a neighbour of another AS that is one hop away names itself, or somebody on the subnet that it shares
+// with us. A neighbour on no subnet of ours is further away, and may name anybody. Next hops of the other family (RFC
+// 8950, IPv6 routes over IPv4) and link-local ones say nothing about that subnet.
+bool Speaker::Impl::next_hop_is_near(const Peer& peer, const IpAddress& next_hop) const {
+  static const routing::IpPrefix kLinkLocal = Ipv6Prefix::of(Ipv6Address{{0xfe, 0x80}}, 10);
+  if (next_hop == peer.address || next_hop.is_v4() != peer.address.is_v4() || kLinkLocal.contains(next_hop)) {
+    return true;
+  }
+  bool one_hop = false;
+  for (const auto& self : settings.self_ips) {
+    if (self.address.is_v4() != peer.address.is_v4()) continue;
+    const auto subnet = routing::IpPrefix::of(self.address, self.length);
+    if (!subnet.contains(peer.address)) continue;
+    if (subnet.contains(next_hop)) return true;
+    one_hop = true;
+  }
+  return !one_hop;
+}
+
 // RFC 4271 9.1.2, RFC 4456 8, RFC 9234 5: why no route of the UPDATE is taken; empty: nothing is against them.
 std::string_view Speaker::Impl::refusal(const Peer& peer, const PathAttributes& attributes) const {
   if (attributes.as_path.count(settings.local_as) > peer.settings.allow_as_in) return "our AS is in its AS_PATH";
@@ -184,6 +203,9 @@ std::string_view Speaker::Impl::refusal(const Peer& peer, const PathAttributes& 
   if (attributes.next_hop.is_v4() ? own_v4.contains(attributes.next_hop.v4().value)
                                   : own_v6.contains(attributes.next_hop)) {
     return "its next hop is our own address";
+  }
+  if (!internal(peer) && !next_hop_is_near(peer, attributes.next_hop)) {
+    return "its next hop is not on the subnet that we share (RFC 4271 6.3)";
   }
   const auto role = peer.settings.role;
   if (attributes.only_to_customer && !internal(peer)) {
@@ -214,6 +236,18 @@ std::string_view Speaker::Impl::refusal(const routing::IpPrefix& prefix) const {
   return has(settings.refuse) ? "on a subnet of ours" : "";
 }
 
+// Some at a time: by when the first is looked up in a table of a million, the memory for the others is on its way.
+template <typename F>
+void Speaker::Impl::for_each_route(ByteSpan nlri, Family family, bool add_path, F&& f) {
+  constexpr std::size_t kTogether = 16;
+  std::array<Nlri, kTogether> routes;
+  NlriReader reader(nlri, family, add_path);
+  for (std::size_t count = kTogether; count == kTogether;) {
+    for (count = 0; count < kTogether && reader.next(routes[count]); ++count) rib.prefetch(routes[count].prefix);
+    for (std::size_t i = 0; i < count; ++i) f(routes[i]);
+  }
+}
+
 void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Family family,
                                     const PathAttributes& attributes, Outputs& out) {
   if (const auto why = refusal(peer, attributes); !why.empty()) {
@@ -236,8 +270,7 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
   const auto now_s = seconds(now);
   const bool policy = !peer.settings.import_policy.empty();
   const auto shared = policy ? AttributeId{0} : rib.attributes().intern(base);
-  NlriReader reader(nlri, family, add_path);
-  for (Nlri route; reader.next(route);) {
+  for_each_route(nlri, family, add_path, [&](const Nlri& route) {
     auto id = shared;
     auto why = refusal(route.prefix);
     bool changed = false;
@@ -258,17 +291,16 @@ void Speaker::Impl::announce_routes(Instant now, Peer& peer, ByteSpan nlri, Fami
       ++peer.rejected;
       rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
     }
-  }
+  });
   if (!policy) rib.attributes().release(shared);
 }
 
 // A withdrawal of something unknown is silent: Calico's nodes send such (README.md, fact 6).
 void Speaker::Impl::withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Outputs& out) {
-  NlriReader reader(nlri, family, peer.conns[0].negotiated.add_path_receive[index_of(family)]);
-  for (Nlri route; reader.next(route);) {
+  for_each_route(nlri, family, peer.conns[0].negotiated.add_path_receive[index_of(family)], [&](const Nlri& route) {
     rib.withdraw(peer.index, route.prefix, route.path_id, out.routes);
     forget_aside(peer, route);
-  }
+  });
 }
 
 bool Speaker::Impl::over_prefix_limit(Instant now, Peer& peer, Outputs& out) {

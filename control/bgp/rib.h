@@ -61,6 +61,8 @@ class Rib {
   // neighbour has kPathsPerPrefixMax paths of the prefix already.
   bool update(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, AttributeId attributes,
               std::uint32_t now_s, RouteBatch& out);
+  // Before update() or withdraw() of some prefixes in a row.
+  void prefetch(const routing::IpPrefix& prefix) const { nets_.prefetch(prefix); }
   // True: it was there.
   bool withdraw(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id, RouteBatch& out);
   bool has_path(PeerIndex peer, const routing::IpPrefix& prefix, std::uint32_t path_id) const;

@@ -1,7 +1,7 @@
 // What the user wants of BGP, as the speaker reads it: local facts, neighbours, listen ranges and policy.
 //
 // Called by: control/daemon (makes it from config::Bgp), speaker (diffs old and new). Runs on: control thread.
-// Follows: RFC 4271 8.1 (session attributes). Tested by: tests/control/bgp/speaker_test.cc
+// Follows: RFC 4271 8.1 (session attributes). Tested by: tests/control/bgp/speaker*_test.cc
 #pragma once
 
 #include <cstdint>

@@ -75,7 +75,8 @@ Errors Speaker::check(const SpeakerSettings& settings) {
 
 void Speaker::Impl::configure(Instant now, const SpeakerSettings& next, Outputs& out) {
   const bool all_changed = configured && (next.local_as != settings.local_as || next.router_id != settings.router_id);
-  const bool accept_changed = configured && (next.accept != settings.accept || next.refuse != settings.refuse);
+  const bool accept_changed = configured && (next.accept != settings.accept || next.refuse != settings.refuse ||
+                                             next.self_ips != settings.self_ips);
   const auto old = std::exchange(settings, next);
   if (!configured) {
     epoch = now;

@@ -10,7 +10,7 @@
 //   bfd.cc        BFD: which neighbours want it, and what its failures do
 //   facts.cc      show
 //
-// Called by: those files. Runs on: control thread. Tested by: tests/control/bgp/speaker_test.cc
+// Called by: those files. Runs on: control thread. Tested by: tests/control/bgp/speaker*_test.cc
 #pragma once
 
 #include <map>
@@ -102,7 +102,10 @@ struct Speaker::Impl {
   void apply_update(Instant now, Peer& peer, Connection& conn, const UpdateMessage& update, Outputs& out);
   void announce_routes(Instant now, Peer& peer, ByteSpan nlri, Family family, const PathAttributes& attributes,
                        Outputs& out);
+  template <typename F>
+  void for_each_route(ByteSpan nlri, Family family, bool add_path, F&& f);
   void withdraw_routes(Peer& peer, ByteSpan nlri, Family family, Outputs& out);
+  bool next_hop_is_near(const Peer& peer, const IpAddress& next_hop) const;
   std::string_view refusal(const Peer& peer, const PathAttributes& attributes) const;
   std::string_view refusal(const routing::IpPrefix& prefix) const;
   bool over_prefix_limit(Instant now, Peer& peer, Outputs& out);

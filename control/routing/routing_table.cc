@@ -449,6 +449,8 @@ void RoutingTable::set_virtual_address(Ipv4Address address, bool present, Instan
   }
 }
 
+void RoutingTable::prefetch_bgp(Ipv4Prefix prefix) const { impl_->nets.prefetch(prefix); }
+
 bool RoutingTable::set_bgp(Ipv4Prefix prefix, std::span<const Ipv4Address> next_hops, bool external, Instant now) {
   return impl_->put_bgp(prefix, next_hops, external, now);
 }
@@ -478,6 +480,8 @@ std::vector<RouteUpdate> RoutingTable::take_updates(std::size_t max) {
 bool RoutingTable::has_updates() const {
   return impl_->queue_at < impl_->queue.size() || impl_->rescan || impl_->stale_groups;
 }
+
+std::size_t RoutingTable::pending() const { return impl_->queue.size() - impl_->queue_at; }
 
 bool RoutingTable::take_next_hops_changed() {
   impl_->refresh();

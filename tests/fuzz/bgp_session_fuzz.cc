@@ -451,6 +451,9 @@ class World {
     if (a.as_path.contains(64512) || a.originator_id == settings_.router_id) return false;
     if (a.next_hop.is_v4() && (a.next_hop == kUs || own_now(a.next_hop.v4().value))) return false;
     if (a.next_hop.is_v6() && own_now(a.next_hop)) return false;
+    // RFC 4271 6.3: all neighbours are on our /24.
+    if (!c.negotiated.internal && a.next_hop.is_v4() && (a.next_hop.v4().value ^ kUs.v4().value) >> 8 != 0)
+      return false;
     const auto& session = settings_.neighbors[c.neighbour].session;
     return c.negotiated.internal || session.role != Role::peer || !a.only_to_customer ||
            *a.only_to_customer == session.remote_as;

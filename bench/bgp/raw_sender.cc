@@ -5,8 +5,9 @@
 //
 // Neighbour i connects from 10.99.0.1 + i (AnyIP) with AS 64512 and announces `routes` /32s. Commands on stdin, an
 // answer line each: "up" (all connected, OPEN and KEEPALIVE seen), "announce", "withdraw" (all bytes handed to the
-// kernel), "watch N" (N neighbours have had an UPDATE since the last "watch"; prints when the last came), "quit".
-// Keepalives are answered all the time. Times are CLOCK_MONOTONIC seconds.
+// kernel), "drip N US" (one more route N times, every US microseconds, in turn announced and withdrawn), "watch N" (N
+// neighbours have had an UPDATE since the last "watch"; prints when the last came), "quit". Keepalives are answered all
+// the time. Times are CLOCK_MONOTONIC seconds.
 //
 // Called by: bench/bgp/compare. Runs on: its own process.
 #include <arpa/inet.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -105,6 +107,7 @@ class Sender {
 
   void poll_once(int wait_ms) {
     epoll_event events[512];
+    if (drips_ != 0) wait_ms = std::clamp(static_cast<int>((next_drip_ - now()) * 1000), 0, wait_ms);
     const int count = epoll_wait(epoll_, events, 512, wait_ms);
     for (int e = 0; e < count; ++e) {
       if (events[e].data.u32 == ~0u) {
@@ -122,7 +125,13 @@ class Sender {
         if (all_[i].up) queue(i, encode_keepalive());
       }
     }
+    drip();
     answer();
+  }
+  void drip() {
+    if (drips_ == 0 || now() < next_drip_) return;
+    next_drip_ += drip_every_;
+    queue(0, updates_of(first_route + peers * routes, 1, --drips_ % 2 != 0));
   }
 
   void queue(unsigned i, const Bytes& bytes) {
@@ -198,7 +207,14 @@ class Sender {
     if (waiting_ == "quit") done_ = true;
     if (waiting_ == "announce" || waiting_ == "withdraw") {
       start_ = now();
-      for (unsigned i = 0; i < peers; ++i) queue(i, updates_of(i, waiting_ == "announce"));
+      for (unsigned i = 0; i < peers; ++i) {
+        queue(i, updates_of(first_route + i * routes, routes, waiting_ == "announce"));
+      }
+    }
+    if (unsigned count = 0, us = 0; std::sscanf(line, "drip %u %u", &count, &us) == 2) {
+      drips_ = count;
+      drip_every_ = us / 1e6;
+      start_ = next_drip_ = now();
     }
     if (waiting_.starts_with("watch")) {
       start_ = now();
@@ -206,12 +222,10 @@ class Sender {
       for (auto& n : all_) n.updates = 0;
     }
   }
-  Bytes updates_of(unsigned i, bool announce) {
+  Bytes updates_of(std::uint32_t first, unsigned count, bool announce) const {
     std::vector<Nlri> list;
-    list.reserve(routes);
-    for (unsigned r = 0; r < routes; ++r) {
-      list.push_back({Ipv4Prefix{Ipv4Address{first_route + i * routes + r}, 32}, 0});
-    }
+    list.reserve(count);
+    for (unsigned r = 0; r < count; ++r) list.push_back({Ipv4Prefix{Ipv4Address{first + r}, 32}, 0});
     PathAttributes a;
     a.origin = Origin::igp;
     a.next_hop = Ipv4Address{next_hop};
@@ -240,6 +254,7 @@ class Sender {
       }
       if (seen < wanted_) return;
     } else {
+      if (drips_ != 0) return;
       for (const auto& n : all_) {
         if (n.sent < n.output.size()) return;
       }
@@ -254,6 +269,8 @@ class Sender {
   std::string waiting_;
   double start_ = 0, last_keepalives_ = now();
   std::size_t wanted_ = 0;
+  unsigned drips_ = 0;
+  double next_drip_ = 0, drip_every_ = 0;
   bool done_ = false;
 };
 
@@ -262,11 +279,21 @@ class Sender {
 int main(int argc, char** argv) {
   CLI::App app("BGP neighbours that send what was made beforehand");
   Sender sender;
+  std::string first_peer, first_route, next_hop;  // empty: as they are
   app.add_option("--target", sender.target);
   app.add_option("--port", sender.port);
   app.add_option("--peers", sender.peers);
   app.add_option("--routes", sender.routes);
   app.add_option("--hold", sender.hold);
+  app.add_option("--first-peer", first_peer);
+  app.add_option("--first-route", first_route);
+  app.add_option("--next-hop", next_hop);
   CLI11_PARSE(app, argc, argv);
+  const auto address = [](const std::string& text, std::uint32_t& out) {
+    if (const auto parsed = Ipv4Address::parse(text)) out = parsed->value;
+  };
+  address(first_peer, sender.first_peer);
+  address(first_route, sender.first_route);
+  address(next_hop, sender.next_hop);
   return sender.run();
 }

@@ -445,6 +445,14 @@ void post_shutdown(const Call& call) {
   call.backend.shutdown();
 }
 
+// The new process reads the file: one with a mistake would end sluiced instead.
+void post_restart(const Call& call) {
+  const auto report = call.backend.apply(std::nullopt, true);
+  if (!report) return call.refuse(409, report.error());
+  call.answer({{"ok", true}});
+  call.backend.restart();
+}
+
 struct Resource {
   std::string_view method, path;
   void (*handler)(const Call&);
@@ -488,6 +496,7 @@ const std::vector<Resource>& resources() {
       {"POST", "/v1/ping", post_ping, {}},
       {"POST", "/v1/capture", post_capture, {}},
       {"POST", "/v1/shutdown", post_shutdown, {}},
+      {"POST", "/v1/restart", post_restart, {}},
   };
   return table;
 }

@@ -9,6 +9,7 @@
 //   PATCH  /v1/member {"pool","member","state"}   /v1/virtual {"name","state"}
 //   DELETE /v1/flow[?the same filter]
 //   POST   /v1/apply {"name"?,"text"?,"check"?}   /v1/bgp/clear {"neighbor","how"}   /v1/shutdown
+//          /v1/restart                            409 with the errors of the configuration file, if it has any
 //          /v1/ping {...}   /v1/capture {...}     these two answer line by line (NDJSON) until done
 //
 // A GET answers {"<things>": [...]}; an error {"error": "text", "errors": [{"place","message"}]} with 400 (the request

@@ -119,6 +119,8 @@ class Backend {
   virtual Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) = 0;
   virtual Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) = 0;
   virtual void shutdown() = 0;
+  // Planned: neighbours keep our routes, L4 flows go on. The file must be sound: see apply().
+  virtual void restart() = 0;
 };
 
 }  // namespace sluice::admin

@@ -263,9 +263,17 @@ Json to_json(const BgpNeighborStatus& value) {
 }
 
 Json to_json(const BgpStatus& value) {
-  return {{"configured", value.configured},        {"router_id", value.router_id}, {"local_as", value.local_as},
-          {"table_version", value.table_version},  {"prefixes", value.prefixes},   {"paths", value.paths},
-          {"announced", value.announced},          {"draining", value.draining},   {"accept", value.accept},
+  return {{"configured", value.configured},
+          {"router_id", value.router_id},
+          {"local_as", value.local_as},
+          {"table_version", value.table_version},
+          {"prefixes", value.prefixes},
+          {"paths", value.paths},
+          {"announced", value.announced},
+          {"draining", value.draining},
+          {"accept", value.accept},
+          {"routes_reach", to_json(value.routes_reach)},
+          {"route_task", to_json(value.route_task)},
           {"neighbors", array_of(value.neighbors)}};
 }
 

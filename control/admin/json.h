@@ -36,6 +36,7 @@ Json to_json(const FlowStatus& value);
 Json to_json(const FlowsStatus& value);
 Json to_json(const VersionStatus& value);
 // json_l7.cc
+Json to_json(const LatencyStatus& value);
 Json to_json(const HttpStatus& value);
 Json to_json(const HttpErrorStatus& value);
 Json to_json(const HttpErrorsStatus& value);

@@ -6,14 +6,14 @@ namespace {
 
 constexpr const char* kClasses[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
 
-Json json_of(const LatencyStatus& value) {
+}  // namespace
+
+Json to_json(const LatencyStatus& value) {
   Json buckets = Json::array();
   for (const auto& [bound_s, count] : value.buckets) buckets.push_back({{"le_s", bound_s}, {"count", count}});
   return {{"count", value.count},   {"sum_s", value.sum_s},   {"p50_ms", value.p50_ms}, {"p90_ms", value.p90_ms},
           {"p99_ms", value.p99_ms}, {"max_ms", value.max_ms}, {"buckets", buckets}};
 }
-
-}  // namespace
 
 Json to_json(const HttpStatus& value) {
   Json out{{"requests", value.requests}, {"requests_rate", round2(value.requests_rate)}};
@@ -27,7 +27,7 @@ Json to_json(const HttpStatus& value) {
   out["server_reuse"] = value.server_reuse;
   out["server_idle"] = value.server_idle;
   out["latency"] = {
-      {"connect", json_of(value.connect)}, {"first_byte", json_of(value.first_byte)}, {"total", json_of(value.total)}};
+      {"connect", to_json(value.connect)}, {"first_byte", to_json(value.first_byte)}, {"total", to_json(value.total)}};
   return out;
 }
 

@@ -62,9 +62,8 @@ void histograms(std::string& out, std::string_view name, std::string_view help,
       out += fmt::format("{}_bucket{{{}le=\"{}\"}} {}\n", name, inside, bound_s, count);
     }
     out += fmt::format("{}_bucket{{{}le=\"+Inf\"}} {}\n", name, inside, latency->count);
-    if (!inside.empty()) inside.pop_back();
-    out +=
-        fmt::format("{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, inside, latency->sum_s, name, inside, latency->count);
+    if (!inside.empty()) inside = "{" + inside.substr(0, inside.size() - 1) + "}";
+    out += fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, inside, latency->sum_s, name, inside, latency->count);
   }
 }
 
@@ -265,6 +264,8 @@ void bgp(std::string& out, Backend& backend) {
   if (!status.configured) return;
   Family(out, "sluice_bgp_prefixes", "gauge", "Prefixes in the BGP table.").add({}, status.prefixes);
   Family(out, "sluice_bgp_announced", "gauge", "Prefixes that Sluice originates.").add({}, status.announced);
+  histograms(out, "sluice_bgp_route_reach_seconds", "From the reading of a route until the last worker's FIB has it.",
+             {{{}, &status.routes_reach}});
   Family(out, "sluice_bgp_paths", "gauge", "Paths in the BGP table.").add({}, status.paths);
   const auto labels = [](const BgpNeighborStatus& n) {
     return Labels{{"neighbor", n.address}, {"remote_as", std::to_string(n.remote_as)}};

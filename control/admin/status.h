@@ -223,6 +223,8 @@ struct BgpStatus {
   std::string router_id;
   std::uint32_t local_as = 0;
   std::uint64_t table_version = 0, paths = 0, prefixes = 0, announced = 0;
+  // From the reading of a change until the last worker's FIB has it; what one task of changes takes of a worker.
+  LatencyStatus routes_reach, route_task;
   std::vector<std::string> accept;  // learned routes lie inside one of these; empty: any but default and our own
   std::vector<BgpNeighborStatus> neighbors;
 };

@@ -2,6 +2,7 @@
 #include "control/bgp/mrt.h"
 
 #include <algorithm>
+#include <array>
 
 #include "control/bgp/attributes.h"
 #include "control/bgp/message.h"
@@ -95,6 +96,17 @@ Bytes mrt_state_change(const WallTime& time, const PeerView& peer, State from, S
 }
 
 // ---- TABLE_DUMP_V2
+
+std::string mrt_file_name(const std::string& pattern, const std::tm& local) {
+  std::array<char, 4096> name;  // PATH_MAX
+  const auto n = std::strftime(name.data(), name.size(), pattern.c_str(), &local);
+  return n == 0 ? pattern : std::string(name.data(), n);
+}
+
+Duration mrt_until_next(Duration interval, std::int64_t local_seconds) {
+  const auto step = std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(interval).count(), 1);
+  return std::chrono::seconds(step - local_seconds % step);
+}
 
 RibDump::RibDump(const Speaker& speaker, WallClock wall, std::uint32_t router_id)
     : speaker_(speaker), wall_(std::move(wall)), router_id_(router_id) {}

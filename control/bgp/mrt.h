@@ -9,6 +9,7 @@
 // Tested by: tests/control/bgp/export_test.cc
 #pragma once
 
+#include <ctime>
 #include <functional>
 #include <map>
 #include <set>
@@ -36,6 +37,12 @@ inline constexpr std::uint16_t kMessage = 1, kMessageAs4 = 4, kStateChangeAs4 = 
 
 Bytes mrt_message(const WallTime& time, const PeerView& peer, bool received, ByteSpan message);
 Bytes mrt_state_change(const WallTime& time, const PeerView& peer, State from, State to);
+
+// Where a file of records goes: strftime's conversions stand for the time, as in BIRD's, FRR's and OpenBGPD's names.
+// One without conversions, or with such as give no name at all, is the name itself.
+std::string mrt_file_name(const std::string& pattern, const std::tm& local);
+// From a moment (seconds of local time) until the next multiple of the interval.
+Duration mrt_until_next(Duration interval, std::int64_t local_seconds);
 
 // The log of updates: every message of every neighbour, and every change of state.
 class MrtLog final : public Observer {

@@ -45,7 +45,8 @@ Result<std::vector<std::string>> expand_words(CLI::App& app, std::vector<std::st
     for (const CLI::App* sub : at->get_subcommands([](CLI::App*) { return true; })) {
       all.push_back(sub->get_name());
       // What ends the daemon must be written out; so "sh" is show.
-      if (sub->get_name() != "shutdown" || words[i] == "shutdown") names.push_back(sub->get_name());
+      const bool ends = sub->get_name() == "shutdown" || sub->get_name() == "restart";
+      if (!ends || words[i] == sub->get_name()) names.push_back(sub->get_name());
     }
     const auto found = matches(words[i], names);
     if (found.size() > 1) return fail("", fmt::format("\"{}\" could be {}", words[i], fmt::join(found, ", ")));

@@ -54,7 +54,8 @@ class Tree {
     add_capture();
     add_dump();
     add_apply();
-    add_shutdown();
+    add_end("shutdown", "End sluiced: withdraw its routes, clean up, exit");
+    add_end("restart", "Restart sluiced: neighbors keep its routes, L4 connections go on");
   }
 
   CLI::App& app() { return app_; }
@@ -408,12 +409,12 @@ class Tree {
     });
   }
 
-  void add_shutdown() {
-    CLI::App* shutdown = app_.add_subcommand("shutdown", "End sluiced: withdraw its routes, clean up, exit");
-    shutdown->fallthrough();
-    shutdown->final_callback([this] {
+  void add_end(const std::string& verb, const std::string& help) {
+    CLI::App* end = app_.add_subcommand(verb, help);
+    end->fallthrough();
+    end->final_callback([this, verb] {
       call().method = "POST";
-      call().target = "/v1/shutdown";
+      call().target = "/v1/" + verb;
       call().render = render_ok;
     });
   }

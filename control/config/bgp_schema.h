@@ -102,6 +102,7 @@ void describe(V& v, Announcement& a) {
 template <typename V>
 void describe(V& v, BgpMrt& m) {
   v.field("updates", m.updates);
+  v.field("updates-interval", m.updates_interval, Range<Duration>{0s, 604800s});
   v.field("rib", m.rib);
   v.field("rib-interval", m.rib_interval, Range<Duration>{10s, 604800s});
 }

@@ -37,6 +37,7 @@ struct Engine {
   unsigned memory_mb = 512;           // DPDK's memory
   unsigned packet_buffers = 32768;    // per worker
   unsigned flows_max = 262144;        // per worker, L4
+  unsigned routes_max = 65536;        // in each worker's FIB
   unsigned conns_max = 65536;         // per worker, L7 (TCP endpoints of ours)
   bool busy_poll = false;             // true: workers never sleep
   std::vector<std::string> eal_args;  // passed on to DPDK as they are
@@ -206,8 +207,9 @@ struct BgpNeighbor {
 
 // Files that bgpdump and its kin read (RFC 6396); empty: none.
 struct BgpMrt {
-  std::string updates;  // every message and state of every neighbour, appended
-  std::string rib;      // the table, written anew every rib_interval
+  std::string updates;           // every message and state of every neighbour, appended; strftime's conversions
+  Duration updates_interval{0};  // another file, or the same opened anew; 0: one file
+  std::string rib;               // the table, written anew every rib_interval; strftime's conversions
   Duration rib_interval = 3600s;
   friend bool operator==(const BgpMrt&, const BgpMrt&) = default;
 };

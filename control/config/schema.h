@@ -42,6 +42,7 @@ void describe(V& v, Engine& e) {
   v.field("memory", Megabytes{e.memory_mb});
   v.field("packet-buffers", e.packet_buffers, Range<unsigned>{1024, 1 << 24});
   v.field("flows-max", e.flows_max, Range<unsigned>{64, 1 << 27});
+  v.field("routes-max", e.routes_max, Range<unsigned>{1024, 4 << 20});
   v.field("conns-max", e.conns_max, Range<unsigned>{64, 1 << 24});
   v.field("busy-poll", e.busy_poll);
   v.scalars("eal-args", e.eal_args, 64);

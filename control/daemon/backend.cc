@@ -151,5 +151,6 @@ Status Backend::capture(const admin::CaptureRequest& request, std::shared_ptr<ad
 }
 
 void Backend::shutdown() { parts_.shutdown(); }
+void Backend::restart() { parts_.restart(); }
 
 }  // namespace sluice::daemon

@@ -34,7 +34,7 @@ class Backend final : public admin::Backend {
     Statistics& statistics;
     AccessLog& access_log;
     std::string config_path;
-    std::function<void()> shutdown;
+    std::function<void()> shutdown, restart;
   };
   explicit Backend(Parts parts);
   ~Backend() override;
@@ -74,6 +74,7 @@ class Backend final : public admin::Backend {
   Status ping(const admin::PingRequest& request, std::shared_ptr<admin::Stream> stream) override;
   Status capture(const admin::CaptureRequest& request, std::shared_ptr<admin::Stream> stream) override;
   void shutdown() override;
+  void restart() override;
 
  private:
   Parts parts_;

@@ -1,6 +1,8 @@
 // BGP in the daemon; see bgp_control.h.
 #include "control/daemon/bgp_control.h"
 
+#include "control/daemon/statistics.h"
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -139,7 +141,8 @@ BgpControl::BgpControl(io::Loop& loop, Routes& routes)
       speaker_(routes.table()),
       transport_(loop.context(), speaker_, routes.table(),
                  {.now = io::now,
-                  .routes_changed = [this] { routes_.push(); },
+                  .routes_changed = [this](Instant since) { routes_.learned(since); },
+                  .behind = [this] { return routes_.behind(); },
                   .event = [this](const bgp::Output& event) { on_event(event); }}),
       health_alarm_(loop, [this] {
         health_.advance(io::now());
@@ -267,6 +270,8 @@ admin::BgpStatus BgpControl::status() const {
   out.paths = summary.paths;
   out.announced = announced_.size();
   out.draining = health_.draining_all();
+  out.routes_reach = to_status(routes_.reach_time());
+  out.route_task = to_status(routes_.task_time());
   for (const routing::IpPrefix& prefix : speaker_.settings().accept) out.accept.push_back(prefix.text());
   for (const bgp::PeerFacts& facts : speaker_.peers(now)) out.neighbors.push_back(status_of(facts));
   return out;
@@ -300,6 +305,11 @@ Result<std::string> BgpControl::text(admin::Backend::BgpText what, const std::st
     const auto& accept = speaker_.settings().accept;
     if (accept.empty()) out += "any prefix but the default route, our own addresses and subnets";
     for (std::size_t i = 0; i < accept.size(); ++i) out += (i == 0 ? "inside " : ", ") + accept[i].text();
+    if (const lb::Latency reach = routes_.reach_time(); reach.count() != 0) {
+      const admin::LatencyStatus ms = to_status(reach);
+      out += fmt::format("\nRoutes are in every worker's FIB within {:.3f} ms (p50), {:.3f} (p99), {:.3f} (max)",
+                         ms.p50_ms, ms.p99_ms, ms.max_ms);
+    }
     return out + (health_.draining_all() ? "\nEverything is drained (RFC 8326)\n" : "\n");
   }
   if (what == admin::Backend::BgpText::neighbors) {

@@ -48,6 +48,7 @@ class BgpControl {
   bgp::Speaker& speaker() { return speaker_; }
   bool refresh(const IpAddress& peer) { return transport_.refresh(peer); }
   void next_hops_changed();
+  void catch_up() { transport_.catch_up(); }  // once Routes::behind() is over
   // BFD: whom it is wanted for, and what it found.
   std::vector<bgp::Speaker::BfdPeer> bfd_peers() const { return speaker_.bfd_peers(); }
   void path_down(Ipv4Address peer, bool path_is_dead, const std::string& reason) {

@@ -33,6 +33,18 @@ bgp::WallTime wall(Instant now) {
   return {static_cast<std::uint32_t>(us.count() / 1'000'000), static_cast<std::uint32_t>(us.count() % 1'000'000)};
 }
 
+struct LocalTime {
+  std::tm parts{};
+  std::int64_t seconds = 0;
+};
+LocalTime local_time() {
+  LocalTime out;
+  const auto now = std::time(nullptr);
+  localtime_r(&now, &out.parts);
+  out.seconds = now + out.parts.tm_gmtoff;
+  return out;
+}
+
 // Whose passwords are in the file is nobody's business who is sent it.
 std::string without_passwords(const std::string& yaml) {
   static const std::regex kPassword(R"(\n *password: [^\n]*)");
@@ -109,7 +121,8 @@ void BgpExport::note_configuration(const config::Config& config) {
 void BgpExport::configure(const config::Config& config) {
   router_id_ = config.bgp.router_id.value;
   if (config.bgp.mrt != mrt_) {
-    const bool another_file = config.bgp.mrt.updates != mrt_.updates;
+    const bool another_file =
+        config.bgp.mrt.updates != mrt_.updates || config.bgp.mrt.updates_interval != mrt_.updates_interval;
     mrt_ = config.bgp.mrt;
     next_rib_ = mrt_.rib.empty() ? kInstantMax : io::now() + mrt_.rib_interval;
     if (another_file && updates_) {
@@ -118,18 +131,28 @@ void BgpExport::configure(const config::Config& config) {
       updates_file_.reset();
     }
     if (another_file && !mrt_.updates.empty()) {
-      auto file = File::open(mrt_.updates, "ae");
-      if (file) {
-        updates_file_ = std::move(*file);
-        updates_ =
-            std::make_unique<bgp::MrtLog>(wall, [this](const bgp::Bytes& record) { updates_file_->write(record); });
-        bgp_.speaker().add_observer(*updates_);
-      } else {
-        spdlog::error("bgp.mrt.updates: {}", file.error().text());
-      }
+      updates_ = std::make_unique<bgp::MrtLog>(wall, [this](const bgp::Bytes& record) {
+        if (updates_file_) updates_file_->write(record);
+      });
+      bgp_.speaker().add_observer(*updates_);
+      open_updates(io::now());
     }
   }
   if (config.bgp.bmp != bmp_) start_bmp(config.bgp.bmp);
+}
+
+// A file that cannot be opened is tried again with the next interval, or SIGHUP; until then the one before goes on.
+void BgpExport::open_updates(Instant now) {
+  const LocalTime time = local_time();
+  next_updates_ =
+      mrt_.updates_interval == 0s ? kInstantMax : now + bgp::mrt_until_next(mrt_.updates_interval, time.seconds);
+  auto file = File::open(bgp::mrt_file_name(mrt_.updates, time.parts), "ae");
+  if (!file) return spdlog::error("bgp.mrt.updates: {}", file.error().text());
+  updates_file_ = std::move(*file);
+}
+
+void BgpExport::reopen() {
+  if (updates_) open_updates(io::now());
 }
 
 void BgpExport::start_bmp(const config::BgpBmp& bmp) {
@@ -193,7 +216,7 @@ void BgpExport::poll(Instant now) {
   if (dump_) slice(now);
   if (now >= next_rib_ && !dump_) {
     next_rib_ = now + mrt_.rib_interval;
-    dump_rib(mrt_.rib, [](const Result<Dumped>& dumped) {
+    dump_rib(bgp::mrt_file_name(mrt_.rib, local_time().parts), [](const Result<Dumped>& dumped) {
       if (!dumped) spdlog::error("bgp.mrt.rib: {}", dumped.error().text());
     });
   }
@@ -202,6 +225,7 @@ void BgpExport::poll(Instant now) {
     if (client_ && client_->connected()) feed_->statistics(now, bgp_.speaker().peers(now));
   }
   if (client_) client_->poll();
+  if (updates_ && now >= next_updates_) open_updates(now);
   if (now >= next_flush_) {
     next_flush_ = now + kFlushInterval;
     if (updates_file_) updates_file_->flush();

@@ -1,7 +1,8 @@
 // What leaves sluiced about BGP: MRT files, a BMP station's feed, a recording of the speaker's inputs.
 //
 // Called by: control/daemon/daemon, control/daemon/backend. Runs on: control thread. Follows: RFC 6396, RFC 7854.
-// Tested by: its parts in tests/control/bgp/{export,recording}_test.cc, tests/control/io/bmp_client_test.cc
+// Tested by: tests/interop/bgp_export.py; its parts in tests/control/bgp/{export,recording}_test.cc,
+// tests/control/io/bmp_client_test.cc
 #pragma once
 
 #include <functional>
@@ -30,6 +31,8 @@ class BgpExport {
   void note_configuration(const config::Config& config);
   // Files are opened, the station is called. What cannot be opened is logged; BGP goes on without.
   void configure(const config::Config& config);
+  // SIGHUP: the log of updates goes on in a file of its name, which whoever rotates files has moved away.
+  void reopen();
   // `sluicectl dump bgp rib`: the answer (routes written) comes when the file is whole.
   struct Dumped {
     std::uint64_t prefixes = 0, bytes = 0;
@@ -44,6 +47,7 @@ class BgpExport {
   class File;
   struct Dump;
   void start_bmp(const config::BgpBmp& bmp);
+  void open_updates(Instant now);
   void slice(Instant now);
   void finish(Result<Dumped> result);
 
@@ -56,7 +60,7 @@ class BgpExport {
   std::unique_ptr<bgp::MrtLog> updates_;
   std::unique_ptr<bgp::Recorder> recorder_;
   std::unique_ptr<Dump> dump_;
-  Instant next_rib_ = kInstantMax, next_statistics_ = kInstantMax, next_flush_{};
+  Instant next_rib_ = kInstantMax, next_updates_ = kInstantMax, next_statistics_ = kInstantMax, next_flush_{};
   std::unique_ptr<bgp::BmpFeed> feed_;
   std::unique_ptr<io::BmpClient> client_;
 };

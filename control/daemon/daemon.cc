@@ -38,7 +38,8 @@
 namespace sluice::daemon {
 namespace {
 
-constexpr Duration kDrainTime = 200ms;  // after the routes are withdrawn: what is on its way still arrives
+constexpr Duration kRoutesAgain = 500us;  // when the workers have had time for the route changes that they were given
+constexpr Duration kDrainTime = 200ms;    // after the routes are withdrawn: what is on its way still arrives
 constexpr std::size_t kManifestBytesAtOnce = 64 * 1024;  // 50 ms
 constexpr Duration kEndTimeMax = 5s;                     // whatever hangs, the end comes
 constexpr Duration kRestartDelay = 50ms;                 // for the FINs of closed sessions to leave
@@ -124,10 +125,12 @@ class Daemon {
         reconfigure_({source_, *engine_, balancing_, health_, routes_, bgp_},
                      [this](const config::Config& running) { follow(running); }),
         backend_({loop_, *engine_, balancing_, health_, routes_, bgp_, bfd_, export_, reconfigure_, statistics_,
-                  access_log_, options.config, [this] { end("sluicectl shutdown"); }}),
+                  access_log_, options.config, [this] { end("sluicectl shutdown"); },
+                  [this] { restart("sluicectl restart"); }}),
         api_(backend_),
         admin_(loop_, io::HttpLimits{}, [this](auto exchange) { api_.handle(std::move(exchange)); }),
         metrics_(loop_, metrics_limits(), [this](auto exchange) { serve_metrics(std::move(exchange)); }),
+        route_alarm_(loop_, [this] { collect(); }),
         end_alarm_(loop_, [this] { loop_.stop(); }),
         drain_alarm_(loop_, [this] { withdraw_and_end(); }),
         manifest_reader_(loop_,
@@ -167,9 +170,10 @@ class Daemon {
     loop_.on_signal({SIGTERM, SIGINT}, [this](int signal) { end(signal == SIGTERM ? "SIGTERM" : "SIGINT"); });
     loop_.on_signal({SIGHUP}, [this](int) {
       access_log_.reopen();
+      export_.reopen();
       reload("SIGHUP");
     });
-    loop_.on_signal({SIGUSR2}, [this](int) { restart(); });
+    loop_.on_signal({SIGUSR2}, [this](int) { restart("SIGUSR2"); });
     loop_.run();
   }
 
@@ -215,6 +219,7 @@ class Daemon {
       tickers_.push_back(std::make_unique<io::Ticker>(loop_, interval, std::move(work)));
     };
     every(5ms, [this] { collect(); });
+    routes_.on_more([this] { route_alarm_.set(io::now() + kRoutesAgain); });
     every(kSampleInterval, [this] { statistics_.sample(io::now()); });
     every(1s, [this] {
       routes_.check_links();
@@ -231,6 +236,7 @@ class Daemon {
   void collect() {
     engine_->engine().collect();
     if (routes_.has_more()) routes_.push();
+    bgp_.catch_up();
     bfd_.poll(io::now());
     export_.poll(io::now());
   }
@@ -370,9 +376,9 @@ class Daemon {
     }
   }
 
-  void restart() {
+  void restart(const std::string& why) {
     if (std::exchange(ending_, true)) return;
-    spdlog::info("SIGUSR2: restarting; neighbors keep our routes");
+    spdlog::info("{}: restarting; neighbors keep our routes", why);
     after_.emplace();
     after_->routes = routes_by_bgp(routes_.table(), io::now());
     after_->up = health_.known_up(reconfigure_.running());
@@ -436,7 +442,7 @@ class Daemon {
   Backend backend_;
   admin::Api api_;
   io::HttpServer admin_, metrics_;
-  io::Alarm end_alarm_, drain_alarm_;
+  io::Alarm route_alarm_, end_alarm_, drain_alarm_;
   io::ManifestReader manifest_reader_;
   config::Config config_;
   const std::string record_bgp_, socket_;

@@ -110,6 +110,7 @@ Result<std::unique_ptr<PacketEngine>> PacketEngine::start(const config::Config& 
                               datapath.workers = context.workers;
                               datapath.ports.assign(context.ports.begin(), context.ports.end());
                               datapath.flows_max = config.engine.flows_max;
+                              datapath.routes_max = config.engine.routes_max;
                               datapath.seed = seed;
                               datapath.start = io::now();
                               auto made = lb::Datapath::create(std::move(datapath), context.tx, context.drops,

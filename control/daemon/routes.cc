@@ -7,6 +7,7 @@
 
 #include "control/io/loop.h"
 #include "dataplane/ip/fib.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::daemon {
 namespace {
@@ -14,6 +15,10 @@ namespace {
 // A worker runs several tasks between two bursts of packets, and they hold up its packets. An update takes 0.27 us
 // (/32) to 0.53 us (/16) of processor time (EPYC 2.1 GHz, bench/micro/ip-bench fib_apply), so a task 17 to 34 us.
 constexpr std::size_t kUpdatesPerTask = 64;
+
+// A worker takes these in about a millisecond. What is read from a neighbour while more wait would reach the FIBs late;
+// unread it waits as well, but TCP slows the sender down, and other neighbours' few routes are not behind its many.
+constexpr std::size_t kPendingMax = 2048;
 
 ip::RouteUpdate to_fib(const routing::RouteUpdate& update) {
   ip::RouteUpdate out;
@@ -38,20 +43,41 @@ ip::RouteUpdate to_fib(const routing::RouteUpdate& update) {
   return out;
 }
 
+}  // namespace
+
+// Counted on the control thread, when tasks are back.
+struct RouteTimes {
+  lb::LatencyHistogram reach, task;
+};
+
+namespace {
+
+// Changes under way to all workers.
+struct Batch {
+  std::vector<ip::RouteUpdate> updates;
+  Instant read = kInstantMax;  // of the oldest among them; kInstantMax: BGP has nothing to do with it
+  Instant last_applied{};
+  unsigned workers_left = 0;
+  std::shared_ptr<RouteTimes> times;
+};
+
 // Carries route changes to one worker; what its FIB refuses (it is full) is logged when the task is back.
 class ApplyRoutes : public worker::Task {
  public:
-  ApplyRoutes(unsigned worker, lb::Datapath& datapath, std::shared_ptr<const std::vector<ip::RouteUpdate>> updates)
-      : worker_(worker), datapath_(datapath), updates_(std::move(updates)) {}
+  ApplyRoutes(unsigned worker, lb::Datapath& datapath, std::shared_ptr<Batch> batch)
+      : worker_(worker), datapath_(datapath), batch_(std::move(batch)) {}
 
   void run(Instant) noexcept override {
-    for (const ip::RouteUpdate& update : *updates_) {
+    started_ = worker::monotonic_now();
+    for (const ip::RouteUpdate& update : batch_->updates) {
       const Status status = datapath_.fib().apply(update);
       // A removal of what is not there is no trouble: a refused route was never in.
       if (!status && !update.next_hops.empty() && refused_++ == 0) error_ = status.error();
     }
+    ended_ = worker::monotonic_now();
   }
   void done() override {
+    count();
     if (refused_ == 0) return;
     static Instant next_line{};  // once a second: a neighbour's million routes are 16,000 tasks
     if (io::now() < next_line) return;
@@ -60,9 +86,19 @@ class ApplyRoutes : public worker::Task {
   }
 
  private:
+  void count() {
+    if (ended_ == Instant{}) return;  // the worker has stopped before
+    batch_->times->task.add(ended_ - started_);
+    batch_->last_applied = std::max(batch_->last_applied, ended_);
+    if (--batch_->workers_left == 0 && batch_->read != kInstantMax) {
+      batch_->times->reach.add(batch_->last_applied - batch_->read);
+    }
+  }
+
   unsigned worker_;
   lb::Datapath& datapath_;
-  std::shared_ptr<const std::vector<ip::RouteUpdate>> updates_;
+  std::shared_ptr<Batch> batch_;
+  Instant started_{}, ended_{};
   std::size_t refused_ = 0;
   Error error_;
 };
@@ -86,7 +122,7 @@ std::vector<Ipv4Address> addresses_of(const std::vector<config::VirtualAddress>&
 
 }  // namespace
 
-Routes::Routes(PacketEngine& engine) : engine_(engine) {
+Routes::Routes(PacketEngine& engine) : engine_(engine), times_(std::make_shared<RouteTimes>()) {
   for (const packet::PortInfo& port : engine_.ports()) {
     link_up_.push_back(true);
     if (port.kind == packet::PortKind::network) table_.set_interface(port.id, port.name, true);
@@ -110,16 +146,54 @@ void Routes::configure(Instant now, const config::Config& config) {
   push();
 }
 
+void Routes::learned(Instant read) {
+  const std::uint64_t up_to = taken_ + table_.pending();
+  if (marks_.empty() ? up_to > taken_ : up_to > marks_.back().up_to) marks_.push_back({up_to, read});
+  push();
+}
+
+bool Routes::behind() const { return table_.pending() > kPendingMax; }
+
+// When BGP has read the oldest of the next `count` changes, which are taken now. One that changed again while it waited
+// has its first time.
+Instant Routes::read_time(std::uint64_t count) {
+  const Instant read = marks_.empty() ? kInstantMax : marks_.front().read;
+  taken_ += count;
+  while (!marks_.empty() && marks_.front().up_to <= taken_) marks_.pop_front();
+  return read;
+}
+
 void Routes::push() {
   while (table_.has_updates()) {
     // More than this at once waits for the loop's next turn: the mailboxes are bounded, and so is memory.
-    if (engine_.engine().tasks_in_flight() > 64 * engine_.workers()) return;
-    auto updates = std::make_shared<std::vector<ip::RouteUpdate>>();
-    for (const routing::RouteUpdate& update : table_.take_updates(kUpdatesPerTask)) updates->push_back(to_fib(update));
+    if (engine_.engine().tasks_in_flight() > 64 * engine_.workers()) {
+      if (on_more_) on_more_();
+      return;
+    }
+    auto batch = std::make_shared<Batch>();
+    batch->times = times_;
+    batch->workers_left = engine_.workers();
+    for (const routing::RouteUpdate& update : table_.take_updates(kUpdatesPerTask)) {
+      batch->updates.push_back(to_fib(update));
+    }
+    batch->read = read_time(batch->updates.size());
+    if (batch->updates.empty()) continue;
     engine_.post_all([&](unsigned worker, lb::Datapath& datapath) {
-      return std::make_unique<ApplyRoutes>(worker, datapath, updates);
+      return std::make_unique<ApplyRoutes>(worker, datapath, batch);
     });
   }
+}
+
+lb::Latency Routes::reach_time() const {
+  lb::Latency out;
+  out.add(times_->reach);
+  return out;
+}
+
+lb::Latency Routes::task_time() const {
+  lb::Latency out;
+  out.add(times_->task);
+  return out;
 }
 
 std::optional<Ipv4Address> Routes::source_for(Ipv4Address destination) const {

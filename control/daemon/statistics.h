@@ -17,6 +17,9 @@
 
 namespace sluice::daemon {
 
+// A histogram's sum for people and Prometheus (statistics_l7.cc).
+admin::LatencyStatus to_status(const lb::Latency& latency);
+
 class Statistics {
  public:
   Statistics(PacketEngine& engine, Balancing& balancing, Health& health, Routes& routes)

@@ -11,6 +11,8 @@ double to_ms(Duration time) {
   return to_ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count()));
 }
 
+}  // namespace
+
 admin::LatencyStatus to_status(const lb::Latency& latency) {
   admin::LatencyStatus out;
   out.count = latency.count();
@@ -29,6 +31,8 @@ admin::LatencyStatus to_status(const lb::Latency& latency) {
   }
   return out;
 }
+
+namespace {
 
 struct ErrorName {
   std::string_view name, meaning;

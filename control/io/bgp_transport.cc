@@ -29,6 +29,7 @@ using boost::system::error_code;
 constexpr std::size_t kReadMax = 64 * 1024;     // of one connection a turn
 constexpr std::size_t kQueueMax = 1024 * 1024;  // waiting for a slow reader
 constexpr std::size_t kConnectionsMax = 16 * 1024;
+constexpr std::size_t kRoutesAhead = 16;  // fetched from memory before they are changed
 constexpr Duration kConnectTimeout = 20s;
 constexpr Duration kLinger = 1s;
 
@@ -63,9 +64,10 @@ struct BgpTransport::Impl {
   template <typename F>
   void turn(F&& f) {
     out.clear();
-    f(hooks.now(), out);
+    const auto now = hooks.now();
+    f(now, out);
     // What the outputs cause (a failed connect, a full queue) comes back as an input of a later turn: never nested.
-    apply_routes();
+    apply_routes(now);
     const auto actions = std::move(out.actions);
     out.actions = {};
     for (const auto& action : actions) std::visit([this](const auto& a) { this->carry_out(a); }, action);
@@ -76,10 +78,12 @@ struct BgpTransport::Impl {
     turn([&](Instant now, bgp::Outputs& o) { speaker.step(now, input, o); });
   }
 
-  void apply_routes() {
-    const auto now = hooks.now();
+  void apply_routes(Instant now) {
     std::vector<Ipv4Address> gateways;
     for (std::size_t i = 0; i < out.routes.size(); ++i) {
+      if (i + kRoutesAhead < out.routes.size()) {
+        if (const auto& later = out.routes[i + kRoutesAhead].prefix; later.is_v4()) routes.prefetch_bgp(later.v4());
+      }
       const auto change = out.routes[i];
       if (!change.prefix.is_v4()) continue;  // the packet engine routes IPv4 only
       gateways.clear();
@@ -90,7 +94,7 @@ struct BgpTransport::Impl {
     }
     const bool changed = out.routes.size() != 0;
     out.routes.clear();
-    if (changed && hooks.routes_changed) hooks.routes_changed();
+    if (changed && hooks.routes_changed) hooks.routes_changed(now);
   }
 
   // The rest of the work after everything else that waits has had its turn.
@@ -129,7 +133,15 @@ struct BgpTransport::Impl {
   void carry_out(const bgp::output::Send& send) {
     const auto at = conns.find(send.conn);
     if (at == conns.end()) return;
-    auto conn = at->second;
+    const auto conn = at->second;
+    if (conn->queue.empty()) {  // usually the kernel takes it all, and that is that
+      conn->written = try_send(*conn, *send.bytes);
+      if (conn->written == send.bytes->size()) {
+        conn->written = 0;
+        return report_written(conn);
+      }
+      conn->queued -= conn->written;
+    }
     conn->queued += send.bytes->size();
     conn->queue.push_back(send.bytes);
     if (conn->queued > kQueueMax) return lost_later(conn, "it does not read: too much output is waiting");
@@ -230,14 +242,32 @@ struct BgpTransport::Impl {
     conn->socket.async_wait(tcp::socket::wait_read, [this, conn, living = alive](error_code error) {
       if (!*living || conn->gone || conn->closing) return;
       if (error) return lost(conn, lower(error.message()));
-      const auto n = ::recv(conn->socket.native_handle(), buffer.data(), buffer.size(), 0);
-      if (n == 0) return lost(conn, "connection closed by the neighbour");
-      if (n < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return read(conn);
-        return lost(conn, lower(std::strerror(errno)));
-      }
-      step(bgp::input::Received{conn->id, std::span(buffer.data(), static_cast<std::size_t>(n))});
-      read(conn);
+      if (hooks.behind && hooks.behind()) return unread.push_back(conn);
+      read_now(conn);
+    });
+  }
+  void read_now(const ConnPtr& conn) {
+    const auto n = ::recv(conn->socket.native_handle(), buffer.data(), kReadMax, 0);
+    if (n == 0) return lost(conn, "connection closed by the neighbour");
+    if (n < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return read(conn);
+      return lost(conn, lower(std::strerror(errno)));
+    }
+    step(bgp::input::Received{conn->id, std::span(buffer.data(), static_cast<std::size_t>(n))});
+    read(conn);
+  }
+  // One at a time, so that what else waits comes in between.
+  void catch_up() {
+    if (unread.empty() || catching_up || (hooks.behind && hooks.behind())) return;
+    catching_up = true;
+    asio::post(context, [this, living = alive] {
+      if (!*living) return;
+      catching_up = false;
+      if (unread.empty() || (hooks.behind && hooks.behind())) return;
+      const auto conn = std::move(unread.front());
+      unread.pop_front();
+      if (!conn->gone && !conn->closing) read_now(conn);
+      catch_up();
     });
   }
 
@@ -252,6 +282,12 @@ struct BgpTransport::Impl {
     });
   }
 
+  // How much of it the kernel has taken. An error is dealt with by write(), which meets it again.
+  static std::size_t try_send(Conn& conn, const std::vector<std::uint8_t>& bytes) {
+    if (!conn.open || conn.gone) return 0;
+    const auto n = ::send(conn.socket.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 ? 0 : static_cast<std::size_t>(n);
+  }
   // As much as the kernel takes now, the rest when it can take more. Nothing is copied: what is sent to thousands is
   // one encoding.
   void write(const ConnPtr& conn) {
@@ -441,6 +477,8 @@ struct BgpTransport::Impl {
   std::shared_ptr<bool> alive;  // handlers that outlive us see it
   Instant armed = kInstantMax;
   bool work_posted = false;
+  std::deque<ConnPtr> unread;  // readable, but see Hooks::behind
+  bool catching_up = false;
   std::vector<bgp::ConnId> reports;  // what report_written() has still to tell
   bgp::Outputs out;
   std::array<std::uint8_t, kReadMax> buffer;
@@ -499,6 +537,8 @@ void BgpTransport::announce(const routing::IpPrefix& prefix, const bgp::Announce
 void BgpTransport::withdraw(const routing::IpPrefix& prefix) {
   impl_->turn([&](Instant now, bgp::Outputs& out) { impl_->speaker.withdraw(now, prefix, out); });
 }
+
+void BgpTransport::catch_up() { impl_->catch_up(); }
 
 void BgpTransport::next_hops_changed() { impl_->step(bgp::input::NextHopsChanged{}); }
 

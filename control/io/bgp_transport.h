@@ -34,8 +34,11 @@ namespace sluice::io {
 class BgpTransport {
  public:
   struct Hooks {
-    std::function<Instant()> now;                   // CLOCK_MONOTONIC in the daemon
-    std::function<void()> routes_changed;           // routing table has updates to take
+    std::function<Instant()> now;  // CLOCK_MONOTONIC in the daemon
+    // The routing table has updates to take, of what was read from a neighbour (or fell due) at `since`.
+    std::function<void(Instant since)> routes_changed;
+    // Whoever takes them has too many waiting: nothing more is read until catch_up(). Optional.
+    std::function<bool()> behind;
     std::function<void(const bgp::Output&)> event;  // SessionUp, SessionDown, Log
   };
 
@@ -48,6 +51,8 @@ class BgpTransport {
   Errors configure(const bgp::SpeakerSettings& settings);
   void announce(const routing::IpPrefix& prefix, const bgp::AnnounceAttributes& attributes);
   void withdraw(const routing::IpPrefix& prefix);
+  // Hooks::behind has become false: connections that were not read meanwhile have their turns, one after the other.
+  void catch_up();
   void next_hops_changed();  // after changes of connected or static routes
   void path_down(const IpAddress& peer, bool path_is_dead, const std::string& reason);  // BFD
   bool clear(const IpAddress& peer);

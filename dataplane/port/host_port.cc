@@ -17,6 +17,10 @@
 namespace sluice::port {
 namespace {
 
+// What the kernel says at once to thousands of BGP neighbours: a frame more would be lost, and sent again by TCP's
+// timers (the kernel's own 500 were too few for an address that flips with 5,000).
+constexpr unsigned kQueueLength = 8192;
+
 Status check_name(const std::string& name) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'; };
   if (!name.empty() && name.size() < IFNAMSIZ && std::ranges::all_of(name, plain) && name.front() != '.') return {};
@@ -86,6 +90,7 @@ Status HostPortImpl::start() {
   if ((*link)->mtu != options_.mtu) {
     if (auto set = netlink_.set_mtu(index_, options_.mtu); !set) return trouble(set.error());
   }
+  if (auto set = netlink_.set_queue_length(index_, kQueueLength); !set) return trouble(set.error());
   if (auto route = netlink_.add_default_route(index_, options_.table); !route) return trouble(route.error());
   return {};
 }

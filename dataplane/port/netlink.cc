@@ -239,6 +239,13 @@ Status Netlink::set_mtu(unsigned index, unsigned mtu) {
   return acknowledged(request.header, "set the interface's MTU to " + std::to_string(mtu), 0);
 }
 
+Status Netlink::set_queue_length(unsigned index, unsigned frames) {
+  Request request(RTM_NEWLINK, 0);
+  request.extra<ifinfomsg>()->ifi_index = static_cast<int>(index);
+  mnl_attr_put_u32(request.header, IFLA_TXQLEN, frames);
+  return acknowledged(request.header, "set the interface's queue length to " + std::to_string(frames), 0);
+}
+
 Result<std::vector<Ipv4Address>> Netlink::addresses(unsigned index) {
   Request request(RTM_GETADDR, NLM_F_DUMP);
   request.extra<ifaddrmsg>()->ifa_family = AF_INET;

@@ -45,6 +45,7 @@ class Netlink {
   Result<std::vector<std::string>> link_names();
   Status set_flags(unsigned index, unsigned flags, unsigned mask);
   Status set_mtu(unsigned index, unsigned mtu);
+  Status set_queue_length(unsigned index, unsigned frames);
 
   Result<std::vector<Ipv4Address>> addresses(unsigned index);
   Status add_address(unsigned index, Ipv4Address address);  // as a /32; no error when it is there

@@ -1,6 +1,7 @@
 // What the control thread asks of a Datapath by Tasks, and how one is made; see datapath.h.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "lb/datapath/impl.h"
@@ -13,7 +14,10 @@ Datapath::Impl::Impl(DatapathOptions options_in, packet::TxSink& tx_in, packet::
 
 Status Datapath::Impl::open() {
   static std::atomic<unsigned> made{0};
-  auto opened = ip::Fib::create(fmt::format("fib{}-{}", options.worker, made++), {}, -1, epoch);
+  ip::FibLimits routes;
+  routes.routes_max = options.routes_max;
+  routes.tbl8_max = std::clamp(options.routes_max / 64, 1024u, 1u << 14);
+  auto opened = ip::Fib::create(fmt::format("fib{}-{}", options.worker, made++), routes, -1, epoch);
   if (!opened) return tl::unexpected(opened.error());
   fib = std::move(*opened);
   ip::NeighborLimits limits;

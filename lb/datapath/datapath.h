@@ -40,6 +40,7 @@ struct DatapathOptions {
   unsigned workers = 1;
   std::vector<packet::PortInfo> ports;  // index = PortId; at most one of kind host
   std::uint32_t flows_max = 262144;
+  std::uint32_t routes_max = 65536;  // of the FIB
   std::uint32_t conns_max = 131072;  // TCP endpoints of mode http, client and server side
   // Shared by all workers; null: one of its own with room for 65,536 clients.
   std::shared_ptr<SourceAddressTable> persistence;

@@ -7,51 +7,17 @@ Usage: bfd_bird.py BUILD_DIR [WORKERS]. Needs root; works in network namespaces 
 import ctypes
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
+from daemon_world import World, eventually, ok, run, summary
+
 BUILD = os.path.abspath(sys.argv[1])
 WORKERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-ID = f"sbfd{os.getpid() % 100000}"
-LB, PEER = f"{ID}-lb", f"{ID}-peer"
 SELF, NEAR, FAR = "10.78.0.2", "10.78.0.3", "10.79.0.9"  # FAR: behind NEAR, on its loopback
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
-failures = 0
-count = 0
-
-
-def ok(condition, what, detail=""):
-    global failures, count
-    count += 1
-    print(f"{'ok' if condition else 'not ok'} {count} - {what}", flush=True)
-    if not condition:
-        failures += 1
-        print("\n".join("  # " + line for line in str(detail).splitlines()), flush=True)
-    return condition
-
-
-def run(*words, check=True):
-    return subprocess.run(words, check=check, capture_output=True, text=True, timeout=60)
-
-
-def eventually(test, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if test():
-            return True
-        time.sleep(0.05)
-    return bool(test())
-
-
-def bird_folder():
-    """BIRD 2 as docker/extract-package unpacks it: it cannot be installed beside the lab's BIRD 1.6."""
-    run(ROOT + "/docker/extract-package", "bird2")
-    return os.environ.get("SLUICE_PEERS", ROOT + "/build-peers") + "/bird2"
 
 
 class ThreadHeld:
@@ -74,81 +40,31 @@ class ThreadHeld:
         self.ptrace(PTRACE_DETACH)
 
 
-class World:
-    def __init__(self, folder):
-        self.folder, self.bird, self.daemon = folder, None, None
-        self.peer = bird_folder()
-
-    def set_up(self):
-        for name in (LB, PEER):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "link", "add", ID + "a", "netns", LB, "type", "veth", "peer", "name", "eth0", "netns", PEER)
-        run("ip", "-n", LB, "link", "set", ID + "a", "up")
-        run("ip", "-n", PEER, "link", "set", "eth0", "up")
-        run("ip", "-n", PEER, "addr", "add", NEAR + "/24", "dev", "eth0")
-        run("ip", "-n", PEER, "addr", "add", FAR + "/32", "dev", "lo")
-
-    def tear_down(self):
-        for process in (self.daemon, self.bird):
-            if process and process.poll() is None:
-                process.kill()
-                process.wait()
-        for name in (LB, PEER):
-            run("ip", "netns", "del", name, check=False)
-
-    def start_bird(self):
-        with open(self.folder + "/bird.conf", "w", encoding="utf-8") as file:
-            file.write(f"""
+BIRD = f"""
 router id {NEAR};
 protocol device {{ }}
-protocol bfd {{ interface "eth0" {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 4; }};
-  multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 4; }}; }}
+protocol bfd {{ interface "eth0" {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 10; }};
+  multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 10; }}; }}
 protocol static {{ ipv4; route 10.244.0.0/24 blackhole; }}
-template bgp common {{ neighbor {SELF} as 64512; passive; bfd; hold time 90; ipv4 {{ import all; export all; }}; graceful restart off; }}
+template bgp common {{ neighbor {SELF} as 64512; passive; bfd; hold time 90; error wait time 1, 2; connect delay time 1; ipv4 {{ import all; export all; }}; graceful restart off; }}
 protocol bgp near from common {{ local {NEAR} as 64512; direct; }}
 protocol bgp far from common {{ local {FAR} as 64512; multihop; ipv4 {{ import all; export none; }}; }}
-""")
-        environment = dict(os.environ, LD_LIBRARY_PATH=self.peer + "/usr/lib/x86_64-linux-gnu")
-        with open(self.folder + "/bird.log", "a", encoding="utf-8") as log:
-            self.bird = subprocess.Popen(
-                ["ip", "netns", "exec", PEER, self.peer + "/usr/sbin/bird", "-f", "-c", self.folder + "/bird.conf", "-s",
-                 self.folder + "/bird.ctl", "-P", self.folder + "/bird.pid"], stderr=log, stdout=log, env=environment)
+"""
 
-    def birdc(self, *words):
-        environment = dict(os.environ, LD_LIBRARY_PATH=self.peer + "/usr/lib/x86_64-linux-gnu")
-        return subprocess.run([self.peer + "/usr/sbin/birdc", "-s", self.folder + "/bird.ctl", *words], check=False, text=True,
-                              capture_output=True, timeout=20, env=environment).stdout
 
-    def write(self, extra=""):
-        with open(self.folder + "/sluice.yaml.new", "w", encoding="utf-8") as file:
-            file.write(f"""
+class BfdWorld(World):
+    def write(self):
+        self.write_config(f"""
 engine: {{workers: {WORKERS}, memory: 256MB, packet-buffers: 8192}}
-ports: {{net0: {{device: "net_af_packet0,iface={ID}a"}}}}
+ports: {{net0: {{device: "net_af_packet0,iface={self.id}a"}}}}
 self-ips: [{{address: {SELF}/24, port: net0}}]
 routes: [{{prefix: {FAR}/32, gateway: {NEAR}}}]
 bgp:
   local-as: 64512
   neighbors:
-  - {{address: {NEAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 4}}}}
-  - {{address: {FAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 4}}}}
-{extra}
+  - {{address: {NEAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 10}}}}
+  - {{address: {FAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 10}}}}
 """)
-        os.rename(self.folder + "/sluice.yaml.new", self.folder + "/sluice.yaml")
-
-    def start_sluiced(self):
-        with open(self.folder + "/log", "w", encoding="utf-8") as log:
-            self.daemon = subprocess.Popen(
-                ["ip", "netns", "exec", LB, BUILD + "/control/daemon/sluiced", "--config", self.folder + "/sluice.yaml", "--socket",
-                 self.folder + "/sock", "--host-interface", ID + "t"], stderr=log, stdout=log)
-        return eventually(lambda: self.daemon.poll() is not None or "is ready" in self.log(), 60) and self.daemon.poll() is None
-
-    def log(self):
-        with open(self.folder + "/log", encoding="utf-8") as file:
-            return file.read()
-
-    def ctl(self, *words, check=True):
-        return run(BUILD + "/control/cli/sluicectl", "--socket", self.folder + "/sock", *words, check=check).stdout
 
     def sessions(self):
         return {s["neighbor"]: s for s in json.loads(self.ctl("--json", "show", "bfd", check=False) or '{"sessions": []}')["sessions"]}
@@ -157,35 +73,29 @@ bgp:
         sessions = self.sessions()
         return all(n in sessions and sessions[n]["up"] for n in neighbors)
 
-    def neighbor(self, address):
-        return json.loads(self.ctl("--json", "show", "ip", "bgp", "neighbors", address))["neighbors"][0]
-
-    def established(self, *neighbors):
-        return all(self.neighbor(n)["established"] for n in neighbors)
-
     def everything(self):
-        return self.log() + self.ctl("show", "bfd", "-d", check=False) + self.ctl("show", "drops", check=False) + self.birdc("show", "bfd",
-                                                                                                                     "sessions")
+        return (self.log() + self.ctl("show", "bfd", "-d", check=False) + self.ctl("show", "drops", check=False) +
+                self.birdc("show", "bfd", "sessions"))
 
 
 def comes_up(world):
     world.write()
     ok(world.start_sluiced(), f"sluiced starts with {WORKERS} workers", world.log())
-    world.start_bird()
+    world.start_bird(BIRD)
     both = (NEAR, FAR)
     ok(eventually(lambda: world.up(*both) and world.established(*both), 60), "BFD and BGP are up, single hop and multihop",
-       world.everything())
+       world.everything)
     sessions = world.sessions()
     ok(not sessions[NEAR]["multihop"] and sessions[FAR]["multihop"], "the neighbour off the subnet is multihop", sessions)
     ok(eventually(lambda: world.sessions()[NEAR]["transmit_interval_ms"] == 100, 10) and
-       world.sessions()[NEAR]["detection_time_ms"] == 400, "100 ms and 4 packets are negotiated by the Poll Sequence", world.everything())
+       world.sessions()[NEAR]["detection_time_ms"] == 1000, "100 ms and 10 packets are negotiated by the Poll Sequence", world.everything)
     shown = world.birdc("show", "bfd", "sessions")
     ok(shown.count(" Up ") == 2, "BIRD says so, too", shown)
     ok("State Up" in world.ctl("show", "bfd", NEAR), "show bfd ADDRESS", world.ctl("show", "bfd", NEAR))
 
 
 def control_thread_stands_still(world):
-    """Nothing of the control thread runs for 3 s, seven detection times; the workers keep both sessions up."""
+    """Nothing of the control thread runs for 3 s, three detection times; the workers keep both sessions up."""
     before = world.sessions()
     with ThreadHeld(world.daemon.pid):  # `ip netns exec` execs it; the first thread is the control thread
         time.sleep(3)
@@ -193,26 +103,26 @@ def control_thread_stands_still(world):
         ok(shown.count(" Up ") == 2, "3 s without the control thread: BIRD has both sessions up", shown)
     after = world.sessions()
     moved = min(after[n]["packets_out"] - before[n]["packets_out"] for n in (NEAR, FAR))
-    ok(moved >= 20, f"{moved} packets left meanwhile at least", world.everything())
-    ok(all(after[n]["failures"] == 0 and after[n]["up"] for n in (NEAR, FAR)), "and no session failed", world.everything())
+    ok(moved >= 20, f"{moved} packets left meanwhile at least", world.everything)
+    ok(all(after[n]["failures"] == 0 and after[n]["up"] for n in (NEAR, FAR)), "and no session failed", world.everything)
 
 
 def killed_neighbor(world):
     """kill -9 closes BIRD's sockets too, so it is stopped: only BFD can notice that."""
-    with open(world.folder + "/bird.pid", encoding="utf-8") as file:
+    with open(world.path("bird.pid"), encoding="utf-8") as file:
         pid = int(file.read())
     stopped = time.monotonic()
     os.kill(pid, signal.SIGSTOP)
     ok(eventually(lambda: not world.established(NEAR) and not world.established(FAR), 10), "a neighbour that stands still is noticed",
-       world.everything())
-    ok(time.monotonic() - stopped < 5, f"after {time.monotonic() - stopped:.1f} s; the hold time is 90 s", world.everything())
+       world.everything)
+    ok(time.monotonic() - stopped < 5, f"after {time.monotonic() - stopped:.1f} s; the hold time is 90 s", world.everything)
     neighbor = world.neighbor(NEAR)
     ok("BFD down: control detection time expired" in neighbor["last_reset_reason"], "the reason is shown", neighbor)
-    ok(world.sessions()[NEAR]["last_failure"] == "control detection time expired", "show bfd has it, too", world.everything())
+    ok(world.sessions()[NEAR]["last_failure"] == "control detection time expired", "show bfd has it, too", world.everything)
     routes = world.ctl("show", "ip", "route")
     ok("10.244.0.0/24" not in routes, "its routes are gone", routes)
     os.kill(pid, signal.SIGCONT)
-    ok(eventually(lambda: world.up(NEAR, FAR) and world.established(NEAR, FAR), 60), "it runs on: BFD and BGP come back", world.everything())
+    ok(eventually(lambda: world.up(NEAR, FAR) and world.established(NEAR, FAR), 60), "it runs on: BFD and BGP come back", world.everything)
 
 
 def administration(world):
@@ -220,11 +130,11 @@ def administration(world):
     before = world.sessions()[NEAR]["failures"]
     world.birdc("disable", "bfd1")
     ok(eventually(lambda: not world.up(NEAR), 10) and world.established(NEAR), "BFD disabled on the other side: BGP stays up",
-       world.everything())
-    ok(world.sessions()[NEAR]["failures"] == before, "and it is not counted as a failure", world.everything())
+       world.everything)
+    ok(world.sessions()[NEAR]["failures"] == before, "and it is not counted as a failure", world.everything)
     world.birdc("enable", "bfd1")
-    ok(eventually(lambda: world.up(NEAR, FAR), 30), "enabled again, it comes up", world.everything())
-    metrics = run("curl", "-s", "--unix-socket", world.folder + "/sock", "http://x/metrics").stdout
+    ok(eventually(lambda: world.up(NEAR, FAR), 30), "enabled again, it comes up", world.everything)
+    metrics = run("curl", "-s", "--unix-socket", world.path("sock"), "http://x/metrics").stdout
     ok(f'sluice_bfd_up{{neighbor="{NEAR}",hops="single"}} 1' in metrics, "Prometheus knows", metrics[:2000])
     world.daemon.send_signal(signal.SIGTERM)
     ok(eventually(lambda: world.daemon.poll() is not None, 20) and world.daemon.returncode == 0, "sluiced ends", world.log())
@@ -232,19 +142,12 @@ def administration(world):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="sluice-bfd-")
-    world = World(folder)
-    try:
-        world.set_up()
+    with tempfile.TemporaryDirectory(prefix="sluice-bfd-") as folder, BfdWorld(folder, "sbfd", BUILD, NEAR, (FAR,)) as world:
         comes_up(world)
         control_thread_stands_still(world)
         killed_neighbor(world)
         administration(world)
-    finally:
-        world.tear_down()
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"1..{count}")
-    sys.exit(1 if failures else 0)
+    sys.exit(summary())
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ struct Program {
   void start() {
     io::BgpTransport::Hooks hooks;
     hooks.now = now;
-    hooks.routes_changed = [this] {
+    hooks.routes_changed = [this](Instant) {
       while (table.has_updates()) updates += table.take_updates(65536).size();
     };
     hooks.event = [](const bgp::Output& output) {

@@ -3,7 +3,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -55,7 +54,7 @@ def frames_in(lab):
 
 
 def planned(checks):
-    """SIGUSR2: sluiced executes itself anew; its flows, routes and verdicts go on."""
+    """`sluicectl restart`: sluiced executes itself anew; its flows, routes and verdicts go on."""
     with running_lab() as lab:
         checks.eventually(lambda: serves(lab), 60, "the nodes have the addresses")
         talk = lab.client.background("talk", VS_HTTP, 80, 12)
@@ -68,7 +67,7 @@ def planned(checks):
         flows = [flow for flow in lab.sluice.json("show", "flows")["flows"]
                  if flow["state"] == "established" and flow["destination"].startswith(VS_HTTP)]
         with RouteWatch(lab) as watch:
-            lab.sluice.process.signal(signal.SIGUSR2)
+            lab.sluice.ctl("restart")
             checks.eventually(lambda: re.search(r"flows go on after the restart", lab.sluice.process.log(400)), 30, "it restarts",
                               lambda: lab.sluice.process.log(30))
             checks.eventually(lambda: back(lab), 60, "sessions are Established and the addresses announced, on both ends",

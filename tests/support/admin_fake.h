@@ -50,6 +50,7 @@ class FakeBackend : public Backend {
   Status ping(const PingRequest& request, std::shared_ptr<Stream> stream) override;
   Status capture(const CaptureRequest& request, std::shared_ptr<Stream> stream) override;
   void shutdown() override { asked.push_back("shutdown"); }
+  void restart() override { asked.push_back("restart"); }
 
   std::vector<std::string> asked;  // "modify member web 10.0.0.1:80 offline"
   FlowFilter last_filter;

@@ -167,10 +167,11 @@ TEST_F(ApiTest, VerbsReachTheDaemon) {
   EXPECT_EQ(ask("POST", "/v1/apply", "")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/apply", R"({"name":"n","text":"t","check":true})")->status, 200u);
   EXPECT_EQ(ask("POST", "/v1/shutdown")->status, 200u);
+  EXPECT_EQ(ask("POST", "/v1/restart")->status, 200u);
   EXPECT_EQ(backend_.asked,
             (std::vector<std::string>{"modify member web 10.0.0.1:80 2", "modify virtual dns false", "clear * 1",
                                       "clear 172.16.40.199 0", "drain * on", "drain 172.16.40.81 off", "delete flows",
-                                      "apply - real", "apply n check", "shutdown"}));
+                                      "apply - real", "apply n check", "shutdown", "apply - check", "restart"}));
   EXPECT_EQ(backend_.last_filter.client->text(), "10.0.0.9");
 }
 

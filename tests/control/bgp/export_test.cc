@@ -352,5 +352,16 @@ TEST_F(BmpTest, TheEndIsSaid) {
   EXPECT_EQ(messages[0].body, hex("0001 0002 0000"));
 }
 
+TEST(Mrt, FilesAreNamedByTheirTime) {
+  std::tm time{};
+  time.tm_year = 126, time.tm_mon = 10, time.tm_mday = 25, time.tm_hour = 7, time.tm_min = 5;
+  EXPECT_EQ(mrt_file_name("/var/log/updates.%Y%m%d.%H%M.mrt", time), "/var/log/updates.20261125.0705.mrt");
+  EXPECT_EQ(mrt_file_name("/var/log/updates.mrt", time), "/var/log/updates.mrt");
+  EXPECT_EQ(mrt_file_name("50%%", time), "50%");
+  EXPECT_EQ(mrt_until_next(300s, 7 * 3600 + 5 * 60), 300s);
+  EXPECT_EQ(mrt_until_next(300s, 7 * 3600 + 5 * 60 + 299), 1s);
+  EXPECT_EQ(mrt_until_next(86400s, 7 * 3600), 17 * 3600s);
+}
+
 }  // namespace
 }  // namespace sluice::bgp

@@ -93,6 +93,7 @@ TEST(Commands, VerbsBecomeRequests) {
       {"apply", "POST", "/v1/apply", R"({"check":false})"},
       {"apply -n", "POST", "/v1/apply", R"({"check":true})"},
       {"shutdown", "POST", "/v1/shutdown", ""},
+      {"restart", "POST", "/v1/restart", ""},
       {"ping 10.0.0.1 -c 3 -s 100", "POST", "/v1/ping",
        R"({"address":"10.0.0.1","count":3,"size":100,"interval_s":1.0,"ttl":64})"},
       {"capture tcp port 80 -w /tmp/x -c 5", "POST", "/v1/capture",

@@ -62,7 +62,8 @@ TEST(Parse, EveryKey) {
   const auto outcome = parse("sluice.yaml", testing::kEveryKey);
   ASSERT_TRUE(outcome.config) << text_of(outcome.errors);
   const Config& c = *outcome.config;
-  EXPECT_EQ(c.engine, (Engine{2, {2, 3}, true, 2048, 65536, 500000, 1000, true, {"--log-level=8", "--no-telemetry"}}));
+  EXPECT_EQ(c.engine,
+            (Engine{2, {2, 3}, true, 2048, 65536, 500000, 100000, 1000, true, {"--log-level=8", "--no-telemetry"}}));
   EXPECT_EQ(c.bgp.neighbors[0].session.hold_time, 9s);
   EXPECT_EQ(c.bgp.neighbors[0].session.keepalive, 2s);
   EXPECT_EQ(c.bgp.neighbors[0].session.password, "s3cret");
@@ -156,6 +157,7 @@ const Bad kValues[] = {
     {"engine: {wrokers: 2, zzz: 1}\n",
      "s.yaml:1:10 engine: unknown key \"wrokers\": did you mean \"workers\"?\n"
      "s.yaml:1:22 engine: unknown key \"zzz\": valid are workers, cores, hugepages, memory, packet-buffers, flows-max, "
+     "routes-max, "
      "conns-max, busy-poll, eal-args\n"},
     {"engine: {workers: 0, memory: 12, hugepages: maybe}\n",
      "s.yaml:1:19 engine.workers: \"0\" is out of range: write 1 to 64\n"

@@ -40,6 +40,7 @@ engine:
   memory: 2GB
   packet-buffers: 65536
   flows-max: 500000
+  routes-max: 100000
   conns-max: 1000
   busy-poll: yes
   eal-args: ["--log-level=8", "--no-telemetry"]

@@ -134,6 +134,8 @@ class BgpTransportTest : public ::testing::Test {
       if (const auto* down = std::get_if<bgp::output::SessionDown>(&output)) downs_.push_back(down->reason);
       if (std::holds_alternative<bgp::output::SessionUp>(output)) ++ups_;
     };
+    hooks.behind = [this] { return behind_; };
+    hooks.routes_changed = [this](Instant since) { last_read_ = since; };
     transport_ = std::make_unique<BgpTransport>(context_, speaker_, table_, hooks);
     // A free port: others may run the same test beside this one.
     for (settings_.listen_port = static_cast<std::uint16_t>(20000 + getpid() % 20000); settings_.listen_port < 60000;
@@ -197,6 +199,8 @@ class BgpTransportTest : public ::testing::Test {
   std::vector<std::string> downs_;
   unsigned ups_ = 0;
   Duration skipped_{};
+  bool behind_ = false;
+  Instant last_read_{};
 };
 
 // One byte a read, then two, … : wherever a message is cut, nothing is lost and nothing is taken twice.
@@ -255,6 +259,31 @@ TEST_F(BgpTransportTest, ResetAtEveryStep) {
   Neighbour n(1, settings_.listen_port);
   bring_up(n, 1);
   EXPECT_TRUE(until([&] { return n.read() && n.routes().size() == 2000; }));
+}
+
+// While whoever takes the routes lags, nothing is read; afterwards all is, from each of the neighbours in turn, also
+// from one that has closed meanwhile, and one that reset its connection is only gone.
+TEST_F(BgpTransportTest, ReadsNothingWhileTheRoutesAreNotTaken) {
+  std::vector<std::unique_ptr<Neighbour>> all;
+  for (unsigned i = 1; i <= 4; ++i) {
+    bring_up(*all.emplace_back(std::make_unique<Neighbour>(i, settings_.listen_port)), i);
+  }
+  behind_ = true;
+  for (unsigned i = 1; i <= 4; ++i) all[i - 1]->send(block(i, i << 16, 5000));
+  all[2]->close();
+  all[3]->reset();
+  for (int i = 0; i < 20; ++i) run();
+  EXPECT_EQ(prefixes(), 0u);
+  transport_->catch_up();  // not yet
+  for (int i = 0; i < 20; ++i) run();
+  EXPECT_EQ(prefixes(), 0u);
+  const auto before = now();
+  behind_ = false;
+  transport_->catch_up();
+  ASSERT_TRUE(until([&] { return facts(1)->accepted_prefixes == 5000 && facts(2)->accepted_prefixes == 5000; }));
+  EXPECT_GE(last_read_, before);
+  ASSERT_TRUE(until([&] { return !established(3) && !established(4); }));
+  EXPECT_TRUE(established(1) && established(2));
 }
 
 // A neighbour that does not read: the thread goes on, what waits for it is bounded, others hear everything, and after

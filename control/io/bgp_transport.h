@@ -1,7 +1,7 @@
 // BgpTransport: carries the BGP speaker's connections over kernel sockets and its routes into the routing table.
 //
 // Owns the listeners (one per self IP, TCP MD5 keys and TTL set), the outgoing connections (bound to the self IP, local
-// port 61440–65535) and one timer. Reads at most 64 KiB of a connection a turn and takes connections in turn, so that
+// port 61440–65535) and one timer. Reads at most 8 KiB of a connection a turn and takes connections in turn, so that
 // no peer starves another; a connection whose peer does not read keeps at most 1 MiB waiting, then is dropped with a
 // reason.
 //

@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "dataplane/base/token_bucket.h"
+#include "dataplane/base/shared_token_bucket.h"
 #include "lb/l7/http_options.h"
 #include "lb/l7/http_policy.h"
 #include "lb/snapshot/runtime.h"
@@ -20,25 +20,27 @@ namespace sluice::lb {
 
 struct HttpProfile final : Retained {
   HttpProfile(HttpOptions options_in, unsigned workers)
-      : options(std::move(options_in)), router(options.routes), rates(workers, Rates(options.limits)) {}
+      : options(std::move(options_in)),
+        router(options.routes),
+        connections(options.limits.connections_per_s, options.limits.connections_per_s),
+        requests(options.limits.requests_per_s, options.limits.requests_per_s),
+        shares(workers) {}
 
   const HttpOptions options;
   const http::Router router;
 
-  // What is limited per second, one for each worker, on a cache line of its own.
-  struct alignas(64) Rates {
-    explicit Rates(const HttpLimits& limits)
-        : connections(limits.connections_per_s, limits.connections_per_s),
-          requests(limits.requests_per_s, limits.requests_per_s) {}
-    TokenBucket connections, requests;
+  // What is limited per second, by all workers together.
+  mutable SharedTokenBucket connections, requests;
+  struct Shares {
+    TokenShare connections, requests;
   };
-  mutable std::vector<Rates> rates;
+  mutable std::vector<Shares> shares;  // of each worker
 
   bool take_connection(Instant now, unsigned worker) const {
-    return options.limits.connections_per_s == 0 || rates[worker].connections.take(now);
+    return options.limits.connections_per_s == 0 || connections.take(now, shares[worker].connections);
   }
   bool take_request(Instant now, unsigned worker) const {
-    return options.limits.requests_per_s == 0 || rates[worker].requests.take(now);
+    return options.limits.requests_per_s == 0 || requests.take(now, shares[worker].requests);
   }
 };
 

@@ -17,6 +17,7 @@ void describe(V& v, lb::HttpLimits& l) {
   v.field("target-bytes-max", l.target_bytes_max, Range<std::uint32_t>{64, lb::kHttpHeadBytesMax});
   v.field("headers-max", l.headers_max, Range<std::uint32_t>{4, lb::kHttpHeadersMax});
   v.field("body-bytes-max", l.body_bytes_max, Range<std::uint64_t>{0, std::uint64_t{1} << 59});
+  v.field("body-rate-min", l.body_rate_min, kCountRange);
   v.field("requests-max", l.requests_max, kCountRange);
   v.field("requests-per-second", l.requests_per_s, kCountRange);
   v.field("connections-per-second", l.connections_per_s, kCountRange);
@@ -25,6 +26,7 @@ void describe(V& v, lb::HttpLimits& l) {
 template <typename V>
 void describe(V& v, lb::HttpTimes& t) {
   v.field("head", t.head, kHttpTimeRange);
+  v.field("body", t.body, kHttpTimeRange);
   v.field("idle", t.idle, kHttpTimeRange);
   v.field("server-connect", t.server_connect, kHttpTimeRange);
   v.field("server-response", t.server_response, kHttpTimeRange);

@@ -49,6 +49,7 @@ constexpr ErrorName kErrorNames[] = {
     {"limited", "over a limit on connections or rate", &lb::HttpTotals::limited},
     {"aborted_by_client", "the client ended its connection within an exchange", &lb::HttpTotals::aborted_by_client},
     {"aborted_by_server", "the member ended its connection within an exchange", &lb::HttpTotals::aborted_by_server},
+    {"no_memory", "the worker's packet buffers ran out", &lb::HttpTotals::no_memory},
 };
 
 struct TcpName {

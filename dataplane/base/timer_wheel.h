@@ -77,6 +77,12 @@ class TimerWheel {
     --count_;
   }
 
+  // Whether it fires no later than schedule(timer, deadline) would have it.
+  bool fires_by(const Timer& timer, Instant deadline) const {
+    // tick_ <= ceil(distance / resolution_), without dividing.
+    return timer.is_scheduled() && resolution_ * (static_cast<std::int64_t>(timer.tick_) - 1) < deadline - start_;
+  }
+
   // Calls fn(Timer&) for timers that are due, at most `work_max` steps of work in all. The timer is no longer scheduled
   // when fn runs; fn may schedule and cancel any timer. Returns how many fired.
   template <typename Fn>

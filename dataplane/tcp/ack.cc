@@ -66,7 +66,7 @@ bool Stack::input_ack(Instant now, Conn& conn, const Segment& segment) {
   if (progress.acked_bytes > 0 || progress.sack_news) arm_retransmit(now, conn, true);
 
   if (conn.window_was_full && (!could_send || send_room(conn) > 0) &&
-      conn.send_queue.bytes() <= conn.options->send_buffer_bytes / 2) {
+      conn.send_queue.bytes() <= buffer_of(conn.options->send_buffer_bytes) / 2) {
     conn.window_was_full = false;
     notify(conn, kWritable);
   }
@@ -101,14 +101,14 @@ void Stack::update_send_window(Instant now, Conn& conn, const Segment& segment) 
   conn.snd_wnd_max = std::max(conn.snd_wnd_max, window);
   conn.snd_wnd = window;
   if (window > 0) {
-    conn.window_shut_since = {};
+    conn.window_shut_at_ms = 0;
     if (conn.retransmit_kind == Conn::Retransmit::window_probe && conn.retransmit_at != kInstantMax) {
       conn.retransmit_at = kInstantMax;
       conn.retries = 0;
       conn.rtt.clear_back_off();
     }
-  } else if (conn.window_shut_since == Instant{}) {
-    conn.window_shut_since = now;
+  } else {
+    note_window_shut(now, conn);
   }
 }
 

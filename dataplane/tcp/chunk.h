@@ -48,6 +48,7 @@ class ChunkList {
   Chunk* front() const { return head_; }
   Chunk* back() const { return tail_; }
   std::uint32_t bytes() const { return bytes_; }  // payload bytes of all chunks
+  std::uint32_t size() const { return size_; }    // chunks
 
   void push_back(Chunk* chunk) { insert_after(tail_, chunk); }
   void push_front(Chunk* chunk) { insert_after(nullptr, chunk); }
@@ -58,6 +59,7 @@ class ChunkList {
     (place ? place->next : head_) = chunk;
     (chunk->next ? chunk->next->previous : tail_) = chunk;
     bytes_ += chunk->length;
+    ++size_;
   }
   void erase(Chunk* chunk) {
     (chunk->previous ? chunk->previous->next : head_) = chunk->next;
@@ -65,6 +67,7 @@ class ChunkList {
     chunk->next = chunk->previous = nullptr;
     assert(bytes_ >= chunk->length);
     bytes_ -= chunk->length;
+    --size_;
   }
   Chunk* pop_front() {
     Chunk* chunk = head_;
@@ -78,6 +81,7 @@ class ChunkList {
   Chunk* head_ = nullptr;
   Chunk* tail_ = nullptr;
   std::uint32_t bytes_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 // All chunks of a worker, allocated once.

@@ -1,4 +1,5 @@
-// Conn: one TCP endpoint of ours, the transmission control block; at most 512 bytes when idle.
+// Conn: one TCP endpoint of ours, the transmission control block; 480 bytes, so that with its place in the stack's
+// tables it takes at most 512 when idle.
 //
 // Field names are RFC 9293's where it has one (snd_una, rcv_nxt …). Only tcp/ changes them; lb/l7 reads state and
 // queues through Stack. A conn belongs to one worker for life.
@@ -68,6 +69,8 @@ struct Tuple {
   friend bool operator==(const Tuple&, const Tuple&) = default;
 };
 
+constexpr std::uint32_t kNoSlot = 0xffffffff;
+
 // Space for the network layer to remember the conn's next hop (see Network); cleared at creation.
 struct PathCache {
   alignas(8) std::array<std::uint8_t, 24> bytes{};
@@ -77,15 +80,14 @@ struct PathCache {
 struct Conn : Timer {
   // ---- identity
   Tuple tuple;
-  Conn* hash_next = nullptr;       // demux chain
-  Conn* ready_next = nullptr;      // ready list
-  Conn* output_next = nullptr;     // output list
-  Instant timer_at = kInstantMax;  // where the Timer is scheduled
-  void* owner = nullptr;           // the L7 session
+  void* owner = nullptr;  // the L7 session
   PathCache path;
   const Options* options = nullptr;
-  std::uint32_t id = 0;          // slot in the stack's slab
-  std::uint32_t generation = 0;  // of the slot
+  std::uint32_t generation = 0;  // of its slot in the stack
+  // Lists, by slot.
+  std::uint32_t hash_next = kNoSlot;    // demux chain, or free ones
+  std::uint32_t ready_next = kNoSlot;   // ready list
+  std::uint32_t output_next = kNoSlot;  // output list
 
   // ---- state
   State state = State::closed;
@@ -111,6 +113,8 @@ struct Conn : Timer {
   bool may_undo : 1 = false;         // the last reduction of the window could still turn out to have been wrong
   bool undo_sent : 1 = false;        // … something was sent again since
   bool undo_by_echo : 1 = false;     // … and the next echoed timestamp may tell (Eifel)
+  bool dsack_pending : 1 = false;    // the next ACK carries dsack_begin..dsack_end, RFC 2883
+  enum class Retransmit : std::uint8_t { rto, tlp, window_probe } retransmit_kind = Retransmit::rto;
 
   // ---- send sequence space
   Seq iss;
@@ -138,9 +142,7 @@ struct Conn : Timer {
   std::uint8_t retries = 0;           // retransmission timeouts since the last progress
   ChunkList receive_queue;
   ChunkList reorder_queue;
-  std::uint16_t reorder_chunks = 0;
-  bool dsack_pending = false;  // the next ACK carries dsack_begin..dsack_end, RFC 2883
-  Seq dsack_begin;
+  Seq dsack_begin;  // while dsack_pending
   Seq dsack_end;
   Seq latest_reorder;  // start of the block that grew last: goes first in our SACK option
 
@@ -149,6 +151,9 @@ struct Conn : Timer {
   std::uint32_t ts_offset = 0;       // ours start at a secret place
   std::uint32_t ts_recent_at_s = 0;  // stack seconds
   std::uint32_t bare_ack_at_ms = 0;  // stack milliseconds: the last ACK in answer to something out of the window
+
+  // ---- the peer's window
+  std::uint32_t window_shut_at_ms = 0;  // stack milliseconds, never 0: since when it is shut; 0: it is open
 
   // ---- round trip and congestion
   RttEstimator rtt;
@@ -180,8 +185,6 @@ struct Conn : Timer {
   Instant state_at = kInstantMax;    // connect, FIN-WAIT-2, TIME-WAIT
   Instant last_received{};           // idle and keepalive count from here
   Instant last_sent{};               // bytes, SYN or FIN
-  Instant window_shut_since{};       // zero: open
-  enum class Retransmit : std::uint8_t { rto, tlp, window_probe } retransmit_kind = Retransmit::rto;
 
   std::uint32_t flight() const { return snd_nxt - snd_una; }  // bytes sent and not acknowledged
   // RFC 6675 pipe: what is believed to be in the network. Chunks sent again are back in it. Without SACK, duplicate
@@ -203,6 +206,6 @@ struct Conn : Timer {
   // May the application still queue bytes?
   bool can_send() const { return !fin_queued && (state == State::established || state == State::close_wait); }
 };
-static_assert(sizeof(Conn) <= 512);
+static_assert(sizeof(Conn) <= 480);
 
 }  // namespace sluice::tcp

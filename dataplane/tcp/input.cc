@@ -165,6 +165,7 @@ void Stack::become_established(Instant now, Conn& conn) {
     conn.congestion.cwnd = conn.snd_mss;
     conn.rtt.syn_was_lost();
   }
+  hystart_begin(conn.congestion, conn.snd_nxt);
   conn.retries = 0;
   conn.rtt.clear_back_off();
   conn.state_at = kInstantMax;
@@ -397,7 +398,8 @@ bool Stack::check_reset_and_syn(Instant now, Conn& conn, Segment& segment) {
 
 std::uint32_t Stack::receive_window(const Conn& conn) const {
   const std::uint32_t used = conn.receive_queue.bytes();
-  const std::uint32_t free = used >= conn.options->receive_buffer_bytes ? 0 : conn.options->receive_buffer_bytes - used;
+  const std::uint32_t most = buffer_of(conn.options->receive_buffer_bytes);
+  const std::uint32_t free = used >= most ? 0 : most - used;
   const std::uint32_t offered = conn.rcv_adv > conn.rcv_nxt ? conn.rcv_adv - conn.rcv_nxt : 0;
   return std::max(free, offered);  // what was offered stays offered
 }
@@ -445,11 +447,8 @@ void Stack::input_data(Instant now, Conn& conn, Segment& segment) {
     output_reset(now, conn);
     return finish(now, conn, CloseReason::reset_by_us);
   }
-  Chunk* chunk = chunks_.allocate();
-  if (!chunk) {
-    counters_.no_chunk.add();
-    return;
-  }
+  Chunk* chunk = new_chunk();
+  if (!chunk) return;
   chunk->seq = segment.seq;
   chunk->length = segment.length;
   chunk->fin = segment.fin;
@@ -467,7 +466,6 @@ void Stack::input_data(Instant now, Conn& conn, Segment& segment) {
   while (Chunk* next = conn.reorder_queue.front()) {
     if (next->seq > conn.rcv_nxt) break;
     conn.reorder_queue.erase(next);
-    --conn.reorder_chunks;
     take_in_order(now, conn, next);
   }
   if (filled_gap || ++conn.unacked_segments >= kSegmentsPerAck || !conn.options->delayed_ack) {
@@ -543,13 +541,12 @@ void Stack::queue_out_of_order(Conn& conn, Chunk* chunk) {
     drops_.consume(chunk->packet);
     chunk->packet = {};
   }
-  if (conn.reorder_chunks >= reorder_chunks_max(conn)) {
+  if (conn.reorder_queue.size() >= reorder_chunks_max(conn)) {
     counters_.no_chunk.add();
     return free_chunk(chunk);
   }
   conn.latest_reorder = chunk->seq;
   conn.reorder_queue.insert_after(before, chunk);
-  ++conn.reorder_chunks;
 }
 
 // Eighth check. All before it is in the receive queue.
@@ -558,7 +555,6 @@ void Stack::input_fin(Instant now, Conn& conn) {
   conn.fin_received = true;
   conn.ack_now = true;
   while (Chunk* chunk = conn.reorder_queue.pop_front()) free_chunk(chunk);
-  conn.reorder_chunks = 0;
   switch (conn.state) {
     case State::established:
       enter(conn, State::close_wait);

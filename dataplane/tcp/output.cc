@@ -90,7 +90,7 @@ std::uint32_t Stack::window_room(const Conn& conn) const {
 // Nothing is in flight and the peer has no room: nothing but our probe will ever make it speak again.
 void Stack::wait_for_window(Instant now, Conn& conn) {
   if (conn.retransmit_at != kInstantMax && conn.retransmit_kind == Conn::Retransmit::window_probe) return;
-  if (conn.snd_wnd == 0 && conn.window_shut_since == Instant{}) conn.window_shut_since = now;
+  if (conn.snd_wnd == 0) note_window_shut(now, conn);
   set_retransmit(conn, now + conn.rtt.rto(), Conn::Retransmit::window_probe);
 }
 
@@ -187,11 +187,8 @@ bool Stack::output_chunk(Instant now, Conn& conn, Chunk& chunk) {
 bool Stack::split(Conn& conn, Chunk& chunk, std::uint32_t length) {
   assert(length > 0 && length < chunk.length);
   if (!strip_headers(chunk)) return false;
-  Chunk* rest = chunks_.allocate();
-  if (!rest) {
-    counters_.no_chunk.add();
-    return false;
-  }
+  Chunk* rest = new_chunk();
+  if (!rest) return false;
   const packet::Packet tail = packet::share(chunk.packet, pool_);
   const packet::Packet head = tail ? packet::share(chunk.packet, pool_) : packet::Packet{};
   if (!head) {
@@ -223,11 +220,8 @@ bool Stack::split(Conn& conn, Chunk& chunk, std::uint32_t length) {
 
 // The FIN of a chunk with bytes becomes a chunk of its own behind it.
 bool Stack::split_fin(Conn& conn, Chunk& chunk) {
-  Chunk* const fin = chunks_.allocate();
-  if (!fin) {
-    counters_.no_chunk.add();
-    return false;
-  }
+  Chunk* const fin = new_chunk();
+  if (!fin) return false;
   fin->fin = true;
   fin->seq = chunk.seq + chunk.length;
   chunk.fin = false;

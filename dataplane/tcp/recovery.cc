@@ -149,7 +149,9 @@ void Stack::reduce_window(Instant now, Conn& conn, std::uint32_t in_flight, bool
   congestion.w_max_before = congestion.w_max;
   conn.undo_bytes = 0;
   conn.undo_ts = timestamp_now(now, conn);
-  ops_of(congestion).on_loss(congestion, now, in_flight, timeout);
+  // FlightSize also counts what the peer holds behind the hole (RFC 5681 section 2), as much again as the window in a
+  // long recovery. A window that comes of that is larger than the one that was too large.
+  ops_of(congestion).on_loss(congestion, now, std::min(in_flight, congestion.cwnd), timeout);
 }
 
 // Were the segments sent again for nothing? The peer says so for each (D-SACK, RFC 3708), or the first ACK echoes a
@@ -212,6 +214,8 @@ void Stack::update_congestion(Instant now, Conn& conn, const AckProgress& progre
     return;
   }
   if (progress.acked_bytes == 0) return;
+  if (!conn.in_rto_recovery && congestion.in_slow_start())
+    hystart_on_ack(congestion, conn.snd_una, conn.snd_nxt, progress.repaired ? Duration::zero() : progress.rtt);
   if (!progress.window_was_used) return note_limited(congestion, now);
   ops_of(congestion).on_ack(congestion, now, progress.acked_bytes, conn.rtt.srtt());
 }
@@ -316,9 +320,17 @@ void Stack::on_tail_loss_probe(Instant now, Conn& conn) {
   set_retransmit(conn, now + conn.rtt.rto(), Conn::Retransmit::rto);
 }
 
+void Stack::note_window_shut(Instant now, Conn& conn) const {
+  if (conn.window_shut_at_ms == 0) conn.window_shut_at_ms = std::max(ms_since_start(now), 1U);
+}
+
+Duration Stack::window_shut_for(Instant now, const Conn& conn) const {
+  if (conn.window_shut_at_ms == 0) return Duration::zero();
+  return std::chrono::milliseconds(std::max(ms_since_start(now), 1U) - conn.window_shut_at_ms);
+}
+
 bool Stack::is_window_shut_for_too_long(Instant now, const Conn& conn) const {
-  return conn.window_shut_since != Instant{} && conn.options->zero_window_timeout > 0s &&
-         now - conn.window_shut_since >= conn.options->zero_window_timeout;
+  return conn.options->zero_window_timeout > 0s && window_shut_for(now, conn) >= conn.options->zero_window_timeout;
 }
 
 // RFC 9293 section 3.8.6.1. The probe is an old sequence number without bytes: every stack must answer it with an ACK

@@ -41,11 +41,11 @@ Stack::Stack(Instant now, const Limits& limits, const HashSeed& seed, Network& n
       pool_(pool),
       drops_(drops),
       wheel_(now, 1ms),
-      chunks_(limits.chunks_max),
+      chunks_(limits.chunks_max + std::min(limits.half_open_max, limits.conns_max)),
       conns_(std::allocator<Conn>().allocate(limits.conns_max), FreeConns{limits.conns_max}),
       waiting_(limits.conns_max),
       opening_(std::size_t{4} * std::min(limits.half_open_max, limits.conns_max) + 4),
-      buckets_(std::bit_ceil(std::size_t{limits.conns_max}), nullptr),
+      buckets_(std::bit_ceil(std::size_t{limits.conns_max}), kNoSlot),
       resets_(limits.resets_per_s, std::max(limits.resets_per_s / 10, 1U)) {}
 
 Stack::~Stack() {
@@ -66,50 +66,47 @@ std::size_t Stack::bucket_of(const Tuple& tuple) const {
 
 Conn* Stack::find(const Tuple& tuple) const {
   if (conns_in_use_ == 0) return nullptr;  // a worker that only forwards reads none of this memory
-  Conn* conn = buckets_[bucket_of(tuple)];
-  while (conn && conn->tuple != tuple) conn = conn->hash_next;
+  Conn* conn = conn_or_null(buckets_[bucket_of(tuple)]);
+  while (conn && conn->tuple != tuple) conn = conn_or_null(conn->hash_next);
   return conn;
 }
 
 void Stack::link(Conn& conn) {
-  Conn*& head = buckets_[bucket_of(conn.tuple)];
+  std::uint32_t& head = buckets_[bucket_of(conn.tuple)];
   conn.hash_next = head;
-  head = &conn;
+  head = slot_of(conn);
   conn.linked = true;
 }
 
 void Stack::unlink(Conn& conn) {
   if (!conn.linked) return;
-  Conn** place = &buckets_[bucket_of(conn.tuple)];
-  while (*place != &conn) place = &(*place)->hash_next;
+  std::uint32_t* place = &buckets_[bucket_of(conn.tuple)];
+  while (*place != slot_of(conn)) place = &conn_at(*place).hash_next;
   *place = conn.hash_next;
-  conn.hash_next = nullptr;
+  conn.hash_next = kNoSlot;
   conn.linked = false;
 }
 
 Conn* Stack::allocate(Instant now, const Tuple& tuple, const Options& options, void* owner) {
-  if (!free_conns_ && slots_used_ == limits_.conns_max) evict_time_wait();
-  Conn* conn = free_conns_;
+  if (free_conns_ == kNoSlot && slots_used_ == limits_.conns_max) evict_time_wait();
+  Conn* conn = conn_or_null(free_conns_);
   if (conn) {
     free_conns_ = conn->hash_next;
   } else if (slots_used_ < limits_.conns_max) {
-    conn = std::construct_at(&conn_at(slots_used_));
-    conn->id = slots_used_++;
+    conn = std::construct_at(&conn_at(slots_used_++));
   } else {
     counters_.no_conn_slot.add();
     return nullptr;
   }
   // The slot that comes next is cold, too: its lines arrive while this conn is being made.
-  if (free_conns_) {
-    prefetch(*free_conns_);
+  if (const Conn* next = conn_or_null(free_conns_)) {
+    prefetch(*next);
   } else if (slots_used_ == limits_.conns_max && waiting_count_ > 0) {
-    prefetch(conn_at(waiting_[waiting_first_].id));
+    prefetch(conn_at(waiting_[waiting_first_].slot));
   }
-  const std::uint32_t id = conn->id;
   const std::uint32_t generation = conn->generation + 1;
   std::destroy_at(conn);
   std::construct_at(conn);
-  conn->id = id;
   conn->generation = generation;
   conn->tuple = tuple;
   conn->options = &options;
@@ -137,7 +134,7 @@ void Stack::note_time_wait(const Conn& conn) {
     waiting_first_ = (waiting_first_ + 1) % waiting_.size();
     --waiting_count_;
   }
-  waiting_[(waiting_first_ + waiting_count_++) % waiting_.size()] = {conn.id, conn.generation};
+  waiting_[(waiting_first_ + waiting_count_++) % waiting_.size()] = {slot_of(conn), conn.generation};
 }
 
 // The oldest conn in TIME-WAIT gives its slot to a new one (RFC 1122 section 4.2.2.13 would have it wait; a server that
@@ -147,7 +144,7 @@ bool Stack::evict_time_wait() {
     const Waiting waiting = waiting_[waiting_first_];
     waiting_first_ = (waiting_first_ + 1) % waiting_.size();
     --waiting_count_;
-    Conn& conn = conn_at(waiting.id);
+    Conn& conn = conn_at(waiting.slot);
     if (conn.generation != waiting.generation || conn.state != State::time_wait || !conn.owner_released ||
         conn.on_ready_list || conn.on_output_list) {
       continue;
@@ -164,7 +161,7 @@ bool Stack::evict_time_wait() {
 // may be half-open conns, always has room for a new one.
 void Stack::note_half_open(const Conn& conn) {
   const auto is_stale = [&](const Waiting& waiting) {
-    const Conn& other = conn_at(waiting.id);
+    const Conn& other = conn_at(waiting.slot);
     return other.generation != waiting.generation || other.state != State::syn_received;
   };
   while (opening_count_ > 0 && is_stale(opening_[opening_first_])) {
@@ -180,7 +177,7 @@ void Stack::note_half_open(const Conn& conn) {
       opening_[(opening_first_ + opening_count_ - 1) % opening_.size()] = waiting;
     }
   }
-  opening_[(opening_first_ + opening_count_++) % opening_.size()] = {conn.id, conn.generation};
+  opening_[(opening_first_ + opening_count_++) % opening_.size()] = {slot_of(conn), conn.generation};
 }
 
 // After a conn that has earned its slot took one: while few are left, the oldest half-open conn ends. Its slot is free
@@ -191,7 +188,7 @@ void Stack::keep_slots_free(Instant now) {
     const Waiting waiting = opening_[opening_first_];
     opening_first_ = (opening_first_ + 1) % opening_.size();
     --opening_count_;
-    Conn& conn = conn_at(waiting.id);
+    Conn& conn = conn_at(waiting.slot);
     if (conn.generation != waiting.generation || conn.state != State::syn_received) continue;
     counters_.half_open_evicted.add();
     return finish(now, conn, CloseReason::no_memory);
@@ -205,8 +202,15 @@ void Stack::destroy(Conn& conn) {
   unlink(conn);
   conn.owner = nullptr;
   conn.hash_next = free_conns_;
-  free_conns_ = &conn;
+  free_conns_ = slot_of(conn);
   --conns_in_use_;
+}
+
+// Nullptr, and counted, when all that there may be are in use.
+Chunk* Stack::new_chunk() {
+  Chunk* const chunk = chunks_counted() < limits_.chunks_max ? chunks_.allocate() : nullptr;
+  if (!chunk) counters_.no_chunk.add();
+  return chunk;
 }
 
 void Stack::free_chunk(Chunk* chunk) {
@@ -231,30 +235,35 @@ void Stack::notify(Conn& conn, std::uint8_t events) {
   conn.events |= events;
   if (conn.on_ready_list) return;
   conn.on_ready_list = true;
-  conn.ready_next = nullptr;
-  (ready_tail_ ? ready_tail_->ready_next : ready_head_) = &conn;
+  conn.ready_next = kNoSlot;
+  if (ready_tail_)
+    ready_tail_->ready_next = slot_of(conn);
+  else
+    ready_head_ = &conn;
   ready_tail_ = &conn;
 }
 
 Conn* Stack::take_ready() {
-  Conn* conn = ready_head_;
-  if (!conn) return nullptr;
-  ready_head_ = conn->ready_next;
-  if (!ready_head_) ready_tail_ = nullptr;
-  conn->on_ready_list = false;
-  return conn;
+  while (Conn* conn = ready_head_) {
+    ready_head_ = conn_or_null(conn->ready_next);
+    if (!ready_head_) ready_tail_ = nullptr;
+    conn->on_ready_list = false;
+    if (!conn->owner_released) return conn;
+    if (conn->state == State::closed) want_output(*conn);  // flush() passed it by while it was on this list
+  }
+  return nullptr;
 }
 
 void Stack::want_output(Conn& conn) {
   if (conn.on_output_list) return;
   conn.on_output_list = true;
-  conn.output_next = output_head_;
+  conn.output_next = output_head_ ? slot_of(*output_head_) : kNoSlot;
   output_head_ = &conn;
 }
 
 void Stack::flush(Instant now) {
   while (Conn* conn = output_head_) {
-    output_head_ = conn->output_next;
+    output_head_ = conn_or_null(conn->output_next);
     conn->on_output_list = false;
     if (conn->state != State::closed) output(now, *conn);
     if (conn->state == State::closed && conn->owner_released && !conn->on_ready_list) destroy(*conn);
@@ -269,9 +278,8 @@ void Stack::arm(Conn& conn) {
     if (conn.options->idle_timeout > 0s) at = std::min(at, conn.last_received + conn.options->idle_timeout);
     if (conn.options->keepalive_interval > 0s && conn.flight() == 0) at = std::min(at, conn.keepalive_at());
   }
-  if (at == kInstantMax || (conn.is_scheduled() && conn.timer_at <= at)) return;
+  if (at == kInstantMax || wheel_.fires_by(conn, at)) return;
   wheel_.schedule(conn, at);
-  conn.timer_at = at;
 }
 
 void Stack::set_retransmit(Conn& conn, Instant at, Conn::Retransmit kind) {
@@ -282,7 +290,6 @@ void Stack::set_retransmit(Conn& conn, Instant at, Conn::Retransmit kind) {
 void Stack::on_timers(Instant now, std::size_t work_max) {
   wheel_.expire(now, work_max, [&](Timer& timer) {
     Conn& conn = static_cast<Conn&>(timer);
-    conn.timer_at = kInstantMax;
     if (conn.state == State::closed) return;
     if (now >= conn.state_at) {
       on_state_timeout(now, conn);
@@ -386,9 +393,8 @@ Conn* Stack::connect(Instant now, const Tuple& tuple, const Options& options, vo
   Conn* conn = allocate(now, tuple, options, owner);
   if (!conn) return nullptr;
   if (old && conn->iss <= beyond) set_initial_sequence(*conn, beyond);
-  Chunk* syn = chunks_.allocate();
+  Chunk* syn = new_chunk();
   if (!syn) {
-    counters_.no_chunk.add();
     destroy(*conn);
     return nullptr;
   }
@@ -410,11 +416,8 @@ bool Stack::send(Instant, Conn& conn, packet::Packet payload) {
   if (!conn.can_send()) return false;
   const std::uint32_t length = payload.length();
   assert(length > 0);
-  Chunk* chunk = chunks_.allocate();
-  if (!chunk) {
-    counters_.no_chunk.add();
-    return false;
-  }
+  Chunk* chunk = new_chunk();
+  if (!chunk) return false;
   chunk->packet = payload;
   chunk->length = length;
   chunk->push = true;
@@ -458,7 +461,8 @@ void Stack::queue_chunk(Conn& conn, Chunk* chunk) {
 
 std::uint32_t Stack::send_room(Conn& conn) const {
   const std::uint32_t used = conn.send_queue.bytes();
-  const std::uint32_t room = used >= conn.options->send_buffer_bytes ? 0 : conn.options->send_buffer_bytes - used;
+  const std::uint32_t most = buffer_of(conn.options->send_buffer_bytes);
+  const std::uint32_t room = used >= most ? 0 : most - used;
   if (room == 0) conn.window_was_full = true;
   return room;
 }
@@ -523,11 +527,8 @@ void Stack::close(Instant now, Conn& conn) {
     last->fin = true;  // leaves with the last bytes
     conn.snd_end += 1;
   } else {
-    Chunk* fin = chunks_.allocate();
-    if (!fin) {
-      counters_.no_chunk.add();
-      return abort(now, conn, CloseReason::no_memory);
-    }
+    Chunk* fin = new_chunk();
+    if (!fin) return abort(now, conn, CloseReason::no_memory);
     fin->fin = true;
     queue_chunk(conn, fin);
   }

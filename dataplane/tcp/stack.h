@@ -11,7 +11,7 @@
 //   while (Conn* conn = stack.take_ready()) session(conn).on_event(now, *conn);
 //   stack.flush(now);
 //
-// RFC 9293 (base), 5681/6582/9438 (congestion), 6298 (RTO), 7323 (timestamps, PAWS, window scale),
+// RFC 9293 (base), 5681/6582/9438/9406 (congestion), 6298 (RTO), 7323 (timestamps, PAWS, window scale),
 // 2018/6675/6937/8985/2883 (SACK, recovery, PRR, RACK-TLP, D-SACK), 5961 (blind attacks), 6528 (ISN), 4987 (SYN
 // cookies), 6191 (TIME_WAIT reuse), 5927 (ICMP), 6928 (IW10). Not: urgent data (delivered in band), ECN, TCP fast open,
 // MPTCP, AO/MD5 (the kernel's, for BGP).
@@ -53,7 +53,10 @@ class Network {
 //  - conns_max: the oldest conn in TIME-WAIT gives up its slot; a completed handshake also ends the oldest half-open
 //    conns, so that those never keep out who has answered. With nothing left to give, a SYN still gets its cookie, and
 //    who returns it is reset; connect() fails.
-//  - chunks_max: bytes that arrive are not taken (the peer sends them again), send() fails, close() resets.
+//  - chunks_max, all but the SYNs of half-open conns: beyond a quarter of it, each conn may queue less and less in each
+//    direction, down to kShortBuffer at half: windows close and senders wait. Its owner should end who holds most
+//    before all are taken (is_nearly_out): then bytes that arrive are not taken (the peer sends them again), send()
+//    fails, close() resets.
 struct Limits {
   std::uint32_t conns_max = 65536;
   std::uint32_t chunks_max = 131072;
@@ -87,7 +90,7 @@ class Stack {
   // line is there) the first conn of that place, most often the right one.
   void prefetch_place(const Tuple& tuple) const { prefetch_line(&buckets_[bucket_of(tuple)]); }
   Conn* prefetch_conn(const Tuple& tuple) const {
-    Conn* const conn = buckets_[bucket_of(tuple)];
+    Conn* const conn = conn_or_null(buckets_[bucket_of(tuple)]);
     if (conn != nullptr) prefetch(*conn);
     return conn;
   }
@@ -140,6 +143,9 @@ class Stack {
   // With peer_first, the peer is given so long to send its FIN before ours: TIME-WAIT then falls to it.
   void release(Instant now, Conn& conn, Duration peer_first = Duration::zero());
 
+  // How long the peer's window has been shut, to a millisecond; zero: it is open.
+  Duration window_shut_for(Instant now, const Conn& conn) const;
+
   Conn* take_ready();  // the next conn with events; its events are then the caller's to clear
   void flush(Instant now);
   void on_timers(Instant now, std::size_t work_max);
@@ -149,6 +155,7 @@ class Stack {
   std::uint32_t conns_in_use() const { return conns_in_use_; }
   std::uint32_t half_open() const { return half_open_; }
   std::uint32_t chunks_in_use() const { return chunks_.in_use(); }
+  bool is_nearly_out() const { return chunks_counted() > limits_.chunks_max - limits_.chunks_max / 8; }
   // Visits conns from slot `from`, at most `count` slots; returns the next slot, 0 at the end. For show and shutdown.
   template <typename Fn>
   std::uint32_t visit(std::uint32_t from, std::uint32_t count, Fn fn) {
@@ -159,7 +166,22 @@ class Stack {
   }
 
  private:
+  static constexpr std::uint32_t kShortBuffer = 16 * 1024;
+  // Without what half-open conns hold: one each, for which there is room of its own.
+  std::uint32_t chunks_counted() const { return chunks_.in_use() - std::min(half_open_, chunks_.in_use()); }
+  // What a conn may queue now, of `most`: see Limits.
+  std::uint32_t buffer_of(std::uint32_t most) const {
+    const std::uint32_t used = chunks_counted(), quarter = limits_.chunks_max / 4;
+    if (used <= quarter || most <= kShortBuffer) [[likely]]
+      return most;
+    if (used >= 2 * quarter) return kShortBuffer;
+    const std::uint64_t more = std::uint64_t{most - kShortBuffer} * (2 * quarter - used) / quarter;
+    return kShortBuffer + static_cast<std::uint32_t>(more);
+  }
+
   Conn& conn_at(std::uint32_t slot) const { return conns_.get()[slot]; }
+  Conn* conn_or_null(std::uint32_t slot) const { return slot == kNoSlot ? nullptr : conns_.get() + slot; }
+  std::uint32_t slot_of(const Conn& conn) const { return static_cast<std::uint32_t>(&conn - conns_.get()); }
 
   struct Segment;      // a parsed segment, segment.h
   struct AckProgress;  // what an ACK brought, ack.cc
@@ -177,6 +199,7 @@ class Stack {
   void destroy(Conn& conn);
   void free_queues(Conn& conn);
   void free_chunk(Chunk* chunk);
+  Chunk* new_chunk();
   void link(Conn& conn);
   void unlink(Conn& conn);
   std::size_t bucket_of(const Tuple& tuple) const;
@@ -243,6 +266,7 @@ class Stack {
   void on_retransmit_timeout(Instant now, Conn& conn);
   void on_tail_loss_probe(Instant now, Conn& conn);
   void on_window_probe(Instant now, Conn& conn);
+  void note_window_shut(Instant now, Conn& conn) const;
   bool is_window_shut_for_too_long(Instant now, const Conn& conn) const;
   void arm_retransmit(Instant now, Conn& conn, bool restart);
 
@@ -295,7 +319,7 @@ class Stack {
   std::unique_ptr<Conn, FreeConns> conns_;
   // Conns in TIME-WAIT, oldest first (with ones that are over): the first to go when a slot is needed.
   struct Waiting {
-    std::uint32_t id;
+    std::uint32_t slot;
     std::uint32_t generation;
   };
   std::vector<Waiting> waiting_;
@@ -309,8 +333,8 @@ class Stack {
   Tuple successor_{};
   Seq successor_begin_;
   bool has_successor_ = false;
-  std::vector<Conn*> buckets_;
-  Conn* free_conns_ = nullptr;  // through hash_next
+  std::vector<std::uint32_t> buckets_;  // slots
+  std::uint32_t free_conns_ = kNoSlot;  // through hash_next
   std::uint32_t slots_used_ = 0;
   std::uint32_t conns_in_use_ = 0;
   std::uint32_t half_open_ = 0;

@@ -14,6 +14,7 @@ struct ProxyCounters {
   Counter sessions_created;  // client connections whose handshake completed and that were let in
   Counter refused_limit;     // at the virtual server's connection limit or rate
   Counter refused_memory;    // no session or conn was free
+  Counter relieved;          // conns reset because packet buffers ran out and they held most of them
   Counter service_down;      // ended or moved because their member went down
   Counter idle_closed;       // idle server conns closed: age, limit, or by the member
 };

@@ -25,14 +25,16 @@ struct HttpLimits {
   std::uint32_t target_bytes_max = 16384;  // the request target alone
   std::uint32_t headers_max = 64;          // field lines of a head; trailers likewise
   std::uint64_t body_bytes_max = 0;        // of a request; 0: no limit
-  std::uint32_t requests_max = 0;          // on one client connection, then it is closed; 0: no limit
-  std::uint32_t requests_per_s = 0;        // of this virtual server and worker; beyond: 503; 0: no limit
-  std::uint32_t connections_per_s = 0;     // likewise; beyond: the connection is reset; 0: no limit
+  std::uint32_t body_rate_min = 128;    // bytes a second that a request's body must have, see HttpTimes::body; 0: none
+  std::uint32_t requests_max = 0;       // on one client connection, then it is closed; 0: no limit
+  std::uint32_t requests_per_s = 0;     // of this virtual server; beyond: 503; 0: no limit
+  std::uint32_t connections_per_s = 0;  // likewise; beyond: the connection is reset; 0: no limit
   friend bool operator==(const HttpLimits&, const HttpLimits&) = default;
 };
 
 struct HttpTimes {
   Duration head = 10s;              // from the first byte of a head to its last (408)
+  Duration body = 60s;              // for a request's body, and a second more for each body_rate_min bytes of it (408)
   Duration idle = 300s;             // between two requests, and without any byte in a body
   Duration server_connect = 10s;    // SYN to SYN-ACK (504)
   Duration server_response = 300s;  // end of the request to the response's head (504)

@@ -34,12 +34,13 @@ Proxy::Proxy(const ProxyOptions& options, const Context& context)
   }
 }
 
-// Three quarters of the worker's buffers may hold bytes of conns; the others are for what is under way.
+// Three quarters of the worker's buffers may hold bytes of conns; the others are for what is under way. See relieve()
+// for what keeps a few conns from taking them all.
 tcp::Limits Proxy::stack_limits(const ProxyOptions& options, const packet::PacketPool& pool) {
   tcp::Limits limits;
   limits.conns_max = options.conns_max;
   limits.half_open_max = std::min(options.conns_max / 2, 8192U);
-  limits.chunks_max = std::max(pool.size() / 4 * 3, 64U) + limits.half_open_max;
+  limits.chunks_max = std::max(pool.size() / 4 * 3, 64U);
   return limits;
 }
 
@@ -169,6 +170,8 @@ bool Proxy::on_icmp_error(Instant now, packet::Packet packet, const wire::Layers
 }
 
 void Proxy::run_ready(Instant now) {
+  if (stack_.is_nearly_out()) [[unlikely]]
+    relieve(now);
   while (Conn* conn = stack_.take_ready()) on_event(now, *conn);
   stack_.flush(now);
   counters_.conns.set(stack_.conns_in_use());
@@ -318,7 +321,17 @@ Instant Proxy::deadline_of(const Session& s) const {
   if (!s.exchange) return s.head_begun ? s.begun_at + times.head : s.active_at + times.idle;
   if (s.server != nullptr && !s.server_up) return s.connect_at + times.server_connect;
   if (s.request_done && !s.response_begun) return s.sent_at + times.server_response;
-  return s.active_at + times.idle;
+  const Instant idle_at = s.active_at + times.idle;
+  return s.request_done || s.response_begun ? idle_at : std::min(idle_at, body_deadline_of(s));
+}
+
+// When the request's body has to be complete: what has come of it buys time.
+Instant Proxy::body_deadline_of(const Session& s) const {
+  const HttpOptions& options = s.profile->options;
+  if (options.limits.body_rate_min == 0) return kInstantMax;
+  const std::uint64_t bought_s =
+      std::min<std::uint64_t>(s.request.body_bytes() / options.limits.body_rate_min, 1u << 30);
+  return s.body_from + options.times.body + Duration(1s) * static_cast<std::int64_t>(bought_s);
 }
 
 void Proxy::on_deadline(Instant now, Session& s) {
@@ -337,6 +350,14 @@ void Proxy::on_deadline(Instant now, Session& s) {
     fail(now, s, Failure::timed_out, ErrorSide::connect, 0, "the member did not answer the SYN in time");
   } else if (s.request_done && !s.response_begun) {
     fail(now, s, Failure::timed_out, ErrorSide::response, 0, "the member did not answer the request in time");
+  } else if (!s.request_done && !s.response_begun && now < s.active_at + s.profile->options.times.idle) {
+    if (!s.client->receive_queue.empty()) {  // the member takes it slowly, which is not the client's fault
+      s.body_from = now;
+      return;
+    }
+    http(s).client_timeouts.add();
+    record(now, s, ErrorSide::request, 408, s.request.message_bytes(), "the body came too slowly");
+    answer(now, s, 408);
   } else if (!s.request_done && !s.response_begun && !s.client->receive_queue.empty()) {
     fail(now, s, Failure::timed_out, ErrorSide::response, 0, "the member did not read the request in time");
   } else if (!s.request_done && !s.response_begun) {

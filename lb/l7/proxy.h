@@ -116,6 +116,7 @@ class Proxy {
  private:
   static constexpr std::size_t kTimersMax = 256;
   static constexpr std::uint32_t kSweepMax = 1024;
+  static constexpr std::uint32_t kRelieveMax = 512;  // conns looked at in a turn
   static constexpr Duration kDrainTime = 2s;
   static constexpr Duration kCloseFirstTime = 1s;    // how long a member may take to close as it said
   static constexpr Duration kHandshakeTime = 10s;    // for a client to complete its handshake
@@ -123,6 +124,11 @@ class Proxy {
   static constexpr std::uint32_t kSmallPiece = 256;  // bytes that are rather copied than shared
 
   enum class Failure : std::uint8_t { refused, timed_out, no_member, broken };
+
+  // proxy_memory.cc: when the worker's buffers run out
+  std::uint32_t weight_of(Instant now, tcp::Conn& conn) const;
+  void relieve(Instant now);
+  void give_up(Instant now, Session& s, const tcp::Conn& to);
 
   // proxy.cc: conns and sessions begin and end
   bool verify(packet::Packet packet, const wire::Layers& layers);
@@ -142,6 +148,7 @@ class Proxy {
   void end(Instant now, Session& s);
   void settle(Instant now, Session& s);
   Instant deadline_of(const Session& s) const;
+  Instant body_deadline_of(const Session& s) const;
   void on_deadline(Instant now, Session& s);
   void on_client_closed(Instant now, Session& s);
   void sweep(Instant now);
@@ -230,6 +237,7 @@ class Proxy {
   std::uint64_t sweep_generation_ = 0;
   std::uint32_t sweep_at_ = 0;
   std::uint32_t sweep_left_ = 0;
+  std::uint32_t relieve_at_ = 0;  // conn slots
 };
 
 }  // namespace sluice::lb

@@ -64,6 +64,7 @@ struct Session : Timer {
   Instant timer_at = kInstantMax;  // where the Timer is scheduled
   Instant begun_at{};              // first byte of the request
   Instant head_at{};               // its head was complete
+  Instant body_from{};             // the time for the request's body counts from here
   Instant sent_at{};               // the request was passed on whole
   Instant connect_at{};            // SYN to the member
   Instant server_opened_at{};

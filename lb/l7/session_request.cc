@@ -57,7 +57,7 @@ void Proxy::run_request(Instant now, Session& s) {
         break;
       }
       case StepKind::body:
-        if (!pass_body(now, client, *s.server, step)) return abort_client(now, s);
+        if (!pass_body(now, client, *s.server, step)) return give_up(now, s, *s.server);
         break;
       case StepKind::end: {
         stack_.consume(client, step.consumed);
@@ -74,7 +74,7 @@ void Proxy::run_request(Instant now, Session& s) {
   }
 out:
   if (s.over || s.draining || s.server == nullptr || !s.server_up) return;
-  if (!flush_text(now, *s.server)) abort_client(now, s);
+  if (!flush_text(now, *s.server)) give_up(now, s, *s.server);
 }
 
 // The PROXY header says who the client is. False: it has not come whole, or the session is over.
@@ -117,7 +117,7 @@ bool Proxy::on_request_head(Instant now, Session& s, bool alone) {
   s.exchange = true;
   s.request_done = s.response_begun = s.interim = s.set_cookie = s.may_retry = s.may_move = false;
   s.status = 0;
-  s.head_at = now;
+  s.head_at = s.body_from = now;
   s.active_at = now;
   s.method = head.method;
   s.client_1_0 = head.minor == 0;
@@ -208,7 +208,7 @@ bool Proxy::redirect(Instant now, Session& s, const http::Head& head) {
   http(s).own_answers.add();
   drop_server(now, s, false);
   if (!stack_.send_bytes(now, *s.client, {reinterpret_cast<const std::uint8_t*>(page.data()), n})) {
-    abort_client(now, s);
+    give_up(now, s, *s.client);
     return true;
   }
   s.request_done = keep;
@@ -244,7 +244,7 @@ void Proxy::answer(Instant now, Session& s, std::uint16_t status) {
   s.exchange = false;
   s.head_begun = false;
   if (!stack_.send_bytes(now, *s.client, {reinterpret_cast<const std::uint8_t*>(page.data()), page.size()})) {
-    return abort_client(now, s);
+    return give_up(now, s, *s.client);
   }
   close_client(now, s);
 }

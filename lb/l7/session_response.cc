@@ -66,7 +66,7 @@ void Proxy::run_response(Instant now, Session& s) {
         stack_.consume(server, step.consumed);
         break;
       case StepKind::body:
-        if (!pass_body(now, server, *s.client, step)) return abort_client(now, s);
+        if (!pass_body(now, server, *s.client, step)) return give_up(now, s, *s.client);
         break;
       case StepKind::end:
         stack_.consume(server, step.consumed);
@@ -76,7 +76,7 @@ void Proxy::run_response(Instant now, Session& s) {
           s.response.expect_response_to(s.method, s.wants_upgrade);
           break;
         }
-        if (!flush_text(now, *s.client)) return abort_client(now, s);
+        if (!flush_text(now, *s.client)) return give_up(now, s, *s.client);
         return finish_exchange(now, s);
       case StepKind::error:
         http(s).bad_responses.add();
@@ -85,7 +85,7 @@ void Proxy::run_response(Instant now, Session& s) {
   }
 out:
   if (s.over || s.draining) return;
-  if (!flush_text(now, *s.client)) abort_client(now, s);
+  if (!flush_text(now, *s.client)) give_up(now, s, *s.client);
 }
 
 // False: the session has ended or was answered otherwise.
@@ -101,12 +101,13 @@ bool Proxy::on_response_head(Instant now, Session& s) {
   }
   if (head.status < 200 && !tunnel) {  // 100 Continue, 103 Early Hints: on their way at once
     s.interim = true;
+    s.body_from = now;                 // a client may have waited for 100 (Continue)
     s.may_retry = s.may_move = false;  // the member has begun to answer
     if (s.server_up) drop_held(s);
     s.response.start_body(http::Framing::none);
     if (s.client_1_0) return true;
     if (text_size_ > kTextMax / 2 && !flush_text(now, *s.client)) {
-      abort_client(now, s);
+      give_up(now, s, *s.client);
       return false;
     }
     text_size_ += http::write_response_head(head, {.options = &options}, text_room());

@@ -96,7 +96,7 @@ void Proxy::pass_all(Instant now, Session& s, Conn& from, Conn& to) {
     if (!packet) break;
     if (!stack_.send(now, to, packet)) {
       context_.drops.consume(packet);
-      return abort_client(now, s);
+      return give_up(now, s, to);
     }
   }
   if (from.fin_received && from.receive_queue.empty() && !to.fin_queued) stack_.close(now, to);

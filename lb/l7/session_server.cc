@@ -250,7 +250,7 @@ void Proxy::hold_text(Instant now, Session& s, bool keep) {
   if (s.held) {
     context_.drops.count_generated();
   } else if (!keep) {
-    abort_client(now, s);
+    give_up(now, s, *s.client);
   } else {
     s.may_retry = false;
   }
@@ -267,7 +267,7 @@ void Proxy::drop_held(Session& s) {
 void Proxy::on_server_up(Instant now, Session& s) {
   s.server_up = true;
   s.server_opened_at = now;
-  s.active_at = now;
+  s.active_at = s.body_from = now;
   http(s).connect.add(now - s.connect_at);
   if (s.access != AccessRing::kNone) access_.at(s.access).connect = now - s.connect_at;
   send_held(now, s);
@@ -281,7 +281,7 @@ void Proxy::send_held(Instant now, Session& s) {
     const std::uint32_t n =
         out == ProxyProtocolOut::v1 ? http::write_proxy_v1(header, text) : http::write_proxy_v2(header, text);
     if (!stack_.send_bytes(now, *s.server, {reinterpret_cast<const std::uint8_t*>(text.data()), n})) {
-      return abort_client(now, s);
+      return give_up(now, s, *s.server);
     }
   }
   if (!s.held) return;
@@ -293,7 +293,7 @@ void Proxy::send_held(Instant now, Session& s) {
   if (!head) head = std::exchange(s.held, packet::Packet{});
   if (stack_.send(now, *s.server, head)) return;
   context_.drops.consume(head);
-  abort_client(now, s);
+  give_up(now, s, *s.server);
 }
 
 // A reused conn died before any byte of a response: the member had closed it while the request was under way. The

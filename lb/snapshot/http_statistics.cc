@@ -55,6 +55,7 @@ HttpTotals HttpTable::sum() const {
     sum.retries += c.retries.get();
     sum.aborted_by_client += c.aborted_by_client.get();
     sum.aborted_by_server += c.aborted_by_server.get();
+    sum.no_memory += c.no_memory.get();
     sum.upgrades += c.upgrades.get();
     sum.connect.add(c.connect);
     sum.first_byte.add(c.first_byte);

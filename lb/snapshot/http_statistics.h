@@ -59,6 +59,7 @@ struct alignas(64) HttpCounters {
   Counter server_connects, server_reuse;  // server conns opened; requests that found one open
   Counter retries;                        // requests sent once more, their reused conn having died
   Counter aborted_by_client, aborted_by_server;
+  Counter no_memory;  // ended because the worker's packet buffers ran out
   Counter upgrades;
   LatencyHistogram connect;     // SYN to SYN-ACK, server side
   LatencyHistogram first_byte;  // request head complete to response head complete
@@ -82,7 +83,7 @@ struct HttpTotals {
   std::uint64_t own_answers = 0, bad_requests = 0, bad_responses = 0;
   std::uint64_t connect_failures = 0, connect_timeouts = 0, response_timeouts = 0, client_timeouts = 0;
   std::uint64_t no_member = 0, limited = 0, server_connects = 0, server_reuse = 0, retries = 0;
-  std::uint64_t aborted_by_client = 0, aborted_by_server = 0, upgrades = 0;
+  std::uint64_t aborted_by_client = 0, aborted_by_server = 0, no_memory = 0, upgrades = 0;
   Latency connect, first_byte, total;
 };
 

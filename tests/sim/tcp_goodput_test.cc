@@ -21,8 +21,8 @@ constexpr Duration kTime = 20s;
 constexpr std::uint64_t kBytesMax = 4'000'000;
 
 struct Result {
-  double mbit_s = 0;  // payload that arrived in order: until 4 MB did, or for 20 s
-  std::uint64_t timeouts = 0;
+  double mbit_s = 0;                      // payload that arrived in order: until 4 MB did, or for 20 s
+  std::uint64_t timeouts = 0, again = 0;  // retransmission timeouts, segments sent again
 };
 
 Result transfer(double loss, Duration round_trip, CongestionControl congestion) {
@@ -40,7 +40,8 @@ Result transfer(double loss, Duration round_trip, CongestionControl congestion) 
   world.a.flow(conn).to_write = kBytesMax;
   world.run_until([&] { return world.b.flow(world.b.accepted).read >= kBytesMax; }, kTime);
   const double bits = static_cast<double>(world.b.flow(world.b.accepted).read) * 8;
-  const Result result{bits / to_seconds(world.now - begin) / 1e6, world.a.stack->counters().timeouts.get()};
+  const Result result{bits / to_seconds(world.now - begin) / 1e6, world.a.stack->counters().timeouts.get(),
+                      world.a.stack->counters().retransmitted_segments.get()};
   world.a.stack->abort(world.now, *conn);
   world.run_for(10s);
   return result;
@@ -49,15 +50,16 @@ Result transfer(double loss, Duration round_trip, CongestionControl congestion) 
 std::string table() {
   std::string text =
       "# Mbit/s of payload over a line of 100 Mbit/s with room for 200 packets; one conn, 4 MB or 20 s, SACK and\n"
-      "# timestamps, IW10; lost segments in both directions. Made by tests/sim/tcp_goodput_test.cc (UPDATE_GOLDEN=1).\n"
-      "loss       RTT      cubic RTOs   newreno RTOs\n";
+      "# timestamps, IW10; lost segments in both directions. `again`: segments sent more than once.\n"
+      "# Made by tests/sim/tcp_goodput_test.cc (UPDATE_GOLDEN=1).\n"
+      "loss       RTT      cubic RTOs again   newreno RTOs again\n";
   for (const double loss : kLosses) {
     for (const Duration round_trip : kRoundTrips) {
       const Result cubic = transfer(loss, round_trip, CongestionControl::cubic);
       const Result newreno = transfer(loss, round_trip, CongestionControl::newreno);
-      text +=
-          fmt::format("{:<7}  {:>4} ms  {:>8.2f} {:>4}  {:>8.2f} {:>4}\n", fmt::format("{}%", loss * 100),
-                      round_trip.count() / 1'000'000, cubic.mbit_s, cubic.timeouts, newreno.mbit_s, newreno.timeouts);
+      text += fmt::format("{:<7}  {:>4} ms  {:>8.2f} {:>4} {:>5}  {:>8.2f} {:>4} {:>5}\n",
+                          fmt::format("{}%", loss * 100), round_trip.count() / 1'000'000, cubic.mbit_s, cubic.timeouts,
+                          cubic.again, newreno.mbit_s, newreno.timeouts, newreno.again);
     }
   }
   return text;

@@ -189,6 +189,7 @@ class SwarmRun {
     if (plan_.clock_jumps && rng_.chance(0.05)) {
       const bool far = rng_.chance(0.1);
       world_.now += far ? Duration(1h) * rng_.between(1, 1000) : Duration(1ms) * rng_.between(1, 100'000);
+      jumped_far_ = jumped_far_ || far;
       if (far) world_.lose_flights();  // an echo of weeks ago would look like one of today
     }
   }
@@ -251,31 +252,56 @@ class SwarmRun {
       EXPECT_EQ(host->pool->in_use(), 0u) << host->name << " leaked packets";
     }
     for (const auto& [tuple, flow] : world_.a.ended) {
-      for (const auto& [other_tuple, other] : world_.b.ended) {
-        if (other_tuple.remote != tuple.local) continue;
-        EXPECT_LE(flow.read, other.written);
-        EXPECT_LE(other.read, flow.written);
-        if (flow.reason != CloseReason::finished || other.reason != CloseReason::finished) continue;
-        EXPECT_EQ(flow.read, other.written) << "a read, b wrote";
-        EXPECT_EQ(other.read, flow.written) << "b read, a wrote";
-        EXPECT_EQ(flow.to_write + other.to_write, 0u);
+      std::vector<std::string> faults;  // of each conn of b's for this tuple
+      for (const auto& [other_tuple, other] : world_.b.ended)
+        if (other_tuple.remote == tuple.local && !is_echo(other)) faults.push_back(disagreement(flow, other));
+      // An old ACK that carries a SYN cookie opens the tuple once more when its conn is over (RFC 4987 section 3.6):
+      // then one of them is a's, and the others have only seen what a once sent.
+      EXPECT_TRUE(faults.empty() || std::ranges::count(faults, "") > 0) << "a:" << tuple.local.port << " " << faults[0];
+      if (world_.b.stack->counters().cookies_accepted.get() == 0) {
+        EXPECT_LE(faults.size(), 1u) << "a:" << tuple.local.port;
       }
       if (plan_.patient) {
-        EXPECT_EQ(name_of(flow.reason), name_of(CloseReason::finished)) << "a:" << tuple.local.port;
+        EXPECT_TRUE(ended_well(flow)) << "a:" << tuple.local.port << " " << name_of(flow.reason);
       }
     }
     if (plan_.patient) {
       EXPECT_EQ(world_.a.ended.size(), plan_.conns);
-      EXPECT_EQ(world_.b.ended.size(), plan_.conns);
+      EXPECT_EQ(std::ranges::count_if(world_.b.ended, [](const auto& one) { return !is_echo(one.second); }),
+                plan_.conns);
       for (const auto& [tuple, flow] : world_.b.ended)
-        EXPECT_EQ(name_of(flow.reason), name_of(CloseReason::finished)) << "b:" << tuple.remote.port;
+        if (!is_echo(flow)) {
+          EXPECT_TRUE(ended_well(flow)) << "b:" << tuple.remote.port << " " << name_of(flow.reason);
+        }
     }
+  }
+
+  // A clock that jumps beyond TIME-WAIT leaves nobody to acknowledge a FIN once more: all had arrived before it.
+  bool ended_well(const Host::Flow& flow) const {
+    const bool only_the_last_ack =
+        jumped_far_ && flow.reason == CloseReason::reset_by_peer && flow.peer_closed && flow.to_write == 0;
+    return flow.reason == CloseReason::finished || only_the_last_ack;
+  }
+
+  // What a late copy of a SYN opens, when its conn is over on b's side, is reset before anything passes.
+  static bool is_echo(const Host::Flow& flow) {
+    return !flow.established && flow.read == 0 && flow.reason != CloseReason::finished;
+  }
+
+  // "" when both can be the ends of one conn.
+  static std::string disagreement(const Host::Flow& a, const Host::Flow& b) {
+    const bool well = a.reason == CloseReason::finished && b.reason == CloseReason::finished;
+    const bool equal = a.read == b.written && b.read == a.written && a.to_write + b.to_write == 0;
+    if (a.read <= b.written && b.read <= a.written && (equal || !well)) return "";
+    return "a read " + std::to_string(a.read) + " of " + std::to_string(b.written) + ", b read " +
+           std::to_string(b.read) + " of " + std::to_string(a.written) + (well ? ", both ended well" : "");
   }
 
   Rng rng_;
   Plan plan_;
   World world_;
   std::size_t accepted_ = 0;
+  bool jumped_far_ = false;
 };
 
 TEST(TcpSim, BytesArriveAndConnsEnd) {

@@ -354,7 +354,9 @@ std::string payload_of(const Bytes& frame) {
 void CollectSink::flush(packet::PortId port) {
   packet::Batch& batch = batches_[port];
   for (const packet::Packet packet : batch.view()) {
-    frames.push_back({port, to_bytes(packet), packet.mbuf()->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK});
+    const rte_mbuf* last = rte_pktmbuf_lastseg(packet.mbuf());
+    frames.push_back({port, to_bytes(packet), packet.mbuf()->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK,
+                      rte_pktmbuf_mtod(last, const std::uint8_t*) + last->data_len - 1});
     rte_pktmbuf_free(packet.mbuf());
   }
   batch.count = 0;

@@ -131,7 +131,8 @@ std::string payload_of(const Bytes& frame);
 struct SentFrame {
   packet::PortId port;
   Bytes bytes;
-  std::uint64_t offloads;  // the mbuf's TX offload flags
+  std::uint64_t offloads;                   // the mbuf's TX offload flags
+  const std::uint8_t* last_byte = nullptr;  // where it stood; only to compare, the buffer is free
 };
 
 // Keeps copies of all frames, at flush as the real one: call flush_all() before looking.

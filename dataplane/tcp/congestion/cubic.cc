@@ -12,22 +12,22 @@ constexpr float kAlpha = 3.0F * (1.0F - kBeta) / (1.0F + kBeta);  // section 4.3
 
 // Begins a congestion avoidance stage, section 4.2.
 void start_epoch(CongestionState& state, Instant now) {
-  state.epoch_mark = now;
-  state.epoch_us = 0;
-  state.w_est = static_cast<float>(state.cwnd);
+  state.stage.mark_us = mark_of(now);
+  state.stage.epoch_us = 0;
+  state.stage.w_est = static_cast<float>(state.cwnd);
   state.acked = 0;
   if (state.cwnd < state.w_max) {
     const float segments = static_cast<float>(state.w_max - state.cwnd) / static_cast<float>(state.mss);
-    state.k_s = std::cbrt(segments / kC);
+    state.stage.k_s = std::cbrt(segments / kC);
   } else {
-    state.k_s = 0;
+    state.stage.k_s = 0;
     state.w_max = state.cwnd;
   }
 }
 
 // W_cubic(t) in bytes, section 4.2 (Fig. 1).
 float window_at(const CongestionState& state, float t_s) {
-  const float d = t_s - state.k_s;
+  const float d = t_s - state.stage.k_s;
   return kC * d * d * d * static_cast<float>(state.mss) + static_cast<float>(state.w_max);
 }
 
@@ -36,21 +36,21 @@ void cubic_on_ack(CongestionState& state, Instant now, std::uint32_t bytes, Dura
     bytes = slow_start(state, bytes);
     if (bytes == 0 || state.in_slow_start()) return;
   }
-  if (state.epoch_mark == Instant{}) start_epoch(state, now);
-  const std::int64_t passed_us = (now - state.epoch_mark).count() / 1000;
-  state.epoch_us = static_cast<std::uint32_t>(std::min<std::int64_t>(state.epoch_us + passed_us, UINT32_MAX));
-  state.epoch_mark += std::chrono::microseconds(passed_us);
+  if (state.stage.mark_us == 0) start_epoch(state, now);
+  const std::uint32_t mark_us = mark_of(now);
+  state.stage.epoch_us += std::min(mark_us - state.stage.mark_us, UINT32_MAX - state.stage.epoch_us);
+  state.stage.mark_us = mark_us;
   const auto cwnd = static_cast<float>(state.cwnd);
   const auto mss = static_cast<float>(state.mss);
   const auto acked = static_cast<float>(bytes);
-  const float t_s = static_cast<float>(state.epoch_us) * 1e-6F;
+  const float t_s = static_cast<float>(state.stage.epoch_us) * 1e-6F;
 
   // Reno-friendly region, section 4.3: alpha is 1 once the estimate has come back to where it was before the loss.
-  const float alpha = state.w_est >= static_cast<float>(state.cwnd_prior) ? 1.0F : kAlpha;
-  state.w_est += alpha * mss * acked / cwnd;
+  const float alpha = state.stage.w_est >= static_cast<float>(state.cwnd_prior) ? 1.0F : kAlpha;
+  state.stage.w_est += alpha * mss * acked / cwnd;
 
-  if (window_at(state, t_s) < state.w_est) {
-    state.cwnd = std::max(state.cwnd, static_cast<std::uint32_t>(state.w_est));
+  if (window_at(state, t_s) < state.stage.w_est) {
+    state.cwnd = std::max(state.cwnd, static_cast<std::uint32_t>(state.stage.w_est));
     return;
   }
   const float target =
@@ -63,7 +63,8 @@ void cubic_on_ack(CongestionState& state, Instant now, std::uint32_t bytes, Dura
 }
 
 void cubic_on_loss(CongestionState& state, Instant, std::uint32_t in_flight, bool timeout) {
-  state.epoch_mark = {};
+  hystart_end(state);
+  state.stage.mark_us = 0;
   state.cwnd_prior = state.cwnd;
   // Fast convergence, section 4.7.
   state.w_max = state.cwnd < state.w_max

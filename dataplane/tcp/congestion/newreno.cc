@@ -3,8 +3,14 @@
 
 namespace sluice::tcp {
 
+namespace {
+constexpr std::uint32_t kCssGrowthDivisor = 4;  // RFC 9406 section 4.3
+}
+
 std::uint32_t slow_start(CongestionState& state, std::uint32_t bytes) {
-  const std::uint32_t growth = std::min({bytes, 2U * state.mss, state.ssthresh - state.cwnd});
+  std::uint32_t growth = std::min(bytes, 2U * state.mss);
+  if (state.in_css()) growth /= kCssGrowthDivisor;
+  growth = std::min(growth, state.ssthresh - state.cwnd);
   state.cwnd += growth;
   return state.in_slow_start() ? 0 : bytes - growth;
 }
@@ -19,7 +25,7 @@ void avoid_congestion(CongestionState& state, std::uint32_t bytes) {
 void restart_after_idle(CongestionState& state) {
   state.cwnd = std::min(state.cwnd, initial_window(state.mss));
   state.acked = 0;
-  state.epoch_mark = {};
+  note_stage_over(state);
 }
 
 namespace {
@@ -30,6 +36,7 @@ void newreno_on_ack(CongestionState& state, Instant, std::uint32_t bytes, Durati
 }
 
 void newreno_on_loss(CongestionState& state, Instant, std::uint32_t in_flight, bool) {
+  hystart_end(state);
   state.ssthresh = std::max(in_flight / 2, 2U * state.mss);  // RFC 5681 (4)
   state.acked = 0;
 }

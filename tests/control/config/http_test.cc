@@ -26,9 +26,9 @@ constexpr std::string_view kEveryHttpKey = R"(
     pool: web
     oneconnect: true
     http:
-      limits: {head-bytes-max: 8192, target-bytes-max: 4096, headers-max: 100, body-bytes-max: 1000000, requests-max: 50,
+      limits: {head-bytes-max: 8192, target-bytes-max: 4096, headers-max: 100, body-bytes-max: 1000000, body-rate-min: 500, requests-max: 50,
                requests-per-second: 9000, connections-per-second: 800}
-      times: {head: 5s, idle: 1m, server-connect: 3s, server-response: 90s}
+      times: {head: 5s, body: 20s, idle: 1m, server-connect: 3s, server-response: 90s}
       oneconnect: {connections-max: 10, requests-max: 20, age-max: 1h, idle: 30s}
       x-forwarded-for: true
       x-forwarded-proto: true

@@ -58,7 +58,7 @@ TEST(Rfc9438, GrowsAtMostByHalfInARoundTrip) {
   flow.lose();
   flow.round_trip();
   flow.state.cwnd = flow.state.ssthresh = 100 * kMss;  // far below the curve
-  flow.state.w_est = 100 * kMss;
+  flow.state.stage.w_est = 100 * kMss;
   const double before = flow.segments();
   flow.round_trip();
   EXPECT_LE(flow.segments(), 1.66 * before);
@@ -100,7 +100,7 @@ TEST(Rfc9438, AfterATimeoutTheStageBeginsAtItsOwnPlateau) {
   EXPECT_EQ(flow.state.ssthresh, 70 * kMss);
   while (flow.state.in_slow_start()) flow.round_trip();
   flow.round_trip();
-  EXPECT_EQ(flow.state.k_s, 0) << "section 4.8";
+  EXPECT_EQ(flow.state.stage.k_s, 0) << "section 4.8";
   EXPECT_LE(flow.state.w_max, 75 * kMss);
 }
 

@@ -170,15 +170,15 @@ void World::transmit(Host& from, const Bytes& segment) {
   }
   Instant leaves = now;
   if (link.bits_per_s != 0) {
-    Instant& free_at = line_free_at_[&from];
-    const Duration serialization{static_cast<std::int64_t>(l3.size() * 8 * 1'000'000'000ULL / link.bits_per_s)};
-    if (free_at < now) free_at = now;
-    if (free_at - now > serialization * link.queue_max) {
+    std::queue<Instant>& waiting = lines_[&from];  // when each is on the line
+    while (!waiting.empty() && waiting.front() <= now) waiting.pop();
+    if (waiting.size() > link.queue_max) {  // one is being sent
       ++lost;
       return;
     }
-    free_at += serialization;
-    leaves = free_at;
+    const Duration serialization{static_cast<std::int64_t>(l3.size() * 8 * 1'000'000'000ULL / link.bits_per_s)};
+    leaves = (waiting.empty() ? now : waiting.back()) + serialization;
+    waiting.push(leaves);
   }
   const int copies = chance(link.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {

@@ -129,7 +129,7 @@ class World {
     bool operator>(const Flight& other) const { return std::pair(at, number) > std::pair(other.at, other.number); }
   };
   std::priority_queue<Flight, std::vector<Flight>, std::greater<>> flights_;
-  std::map<Host*, Instant> line_free_at_;
+  std::map<Host*, std::queue<Instant>> lines_;
   std::uint64_t number_ = 0;
 };
 

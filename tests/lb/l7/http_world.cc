@@ -209,6 +209,7 @@ void HttpWorld::deliver(const Flight& flight) {
   ++received_;
   packet::Batch batch;
   batch.push(sluice::test::to_packet(*pool_, flight.frame));
+  if (on_received) on_received(batch.packets[0], flight.frame);
   for (; options_.bursts && !flights_.empty() && flights_.top().at <= now && flights_.top().to_engine; flights_.pop()) {
     ++received_;
     batch.push(sluice::test::to_packet(*pool_, flights_.top().frame));
@@ -306,6 +307,7 @@ void HttpWorld::turn() {
     if (options_.checks) {
       EXPECT_EQ(sluice::test::faults(sent.bytes), "") << sluice::test::describe(sent.bytes);
     }
+    if (on_sent) on_sent(sent);
     fly(false, sent.bytes);
   }
 }

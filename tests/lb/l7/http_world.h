@@ -90,6 +90,8 @@ class HttpWorld {
   std::vector<std::string> requests;                                  // heads (and bodies) that members got, in order
   bool members_listen = true;                                         // false: SYNs are refused
   std::function<bool(const test::Bytes& frame, bool to_engine)> tap;  // false: the frame is lost
+  std::function<void(packet::Packet, const test::Bytes& frame)> on_received;  // by the engine, before it acts
+  std::function<void(const test::SentFrame&)> on_sent;
 
   Proxy& proxy() { return datapath_->proxy(); }
   Datapath& datapath() { return *datapath_; }

@@ -16,9 +16,11 @@ namespace {
 // (/32) to 0.53 us (/16) of processor time (EPYC 2.1 GHz, bench/micro/ip-bench fib_apply), so a task 17 to 34 us.
 constexpr std::size_t kUpdatesPerTask = 64;
 
-// A worker takes these in about a millisecond. What is read from a neighbour while more wait would reach the FIBs late;
-// unread it waits as well, but TCP slows the sender down, and other neighbours' few routes are not behind its many.
-constexpr std::size_t kPendingMax = 2048;
+// A worker takes these in less than a millisecond. What is read from a neighbour while more wait would reach the FIBs
+// late; unread it waits as well, but TCP slows the sender down, and other neighbours' few routes are not behind its
+// many.
+constexpr std::size_t kPendingMax = 512;
+constexpr std::size_t kTasksMax = 8;  // of a worker, under way: as many as it runs in one turn
 
 ip::RouteUpdate to_fib(const routing::RouteUpdate& update) {
   ip::RouteUpdate out;
@@ -166,7 +168,7 @@ Instant Routes::read_time(std::uint64_t count) {
 void Routes::push() {
   while (table_.has_updates()) {
     // More than this at once waits for the loop's next turn: the mailboxes are bounded, and so is memory.
-    if (engine_.engine().tasks_in_flight() > 64 * engine_.workers()) {
+    if (engine_.engine().tasks_in_flight() > kTasksMax * engine_.workers()) {
       if (on_more_) on_more_();
       return;
     }

@@ -28,7 +28,7 @@ SANITIZED = {
     "TSAN_OPTIONS": f"suppressions={ROOT}/tests/support/tsan.supp:halt_on_error=1",
 }
 # Programs whose subject is threads: these run under TSan too.
-THREADED = ("test-base", "test-worker", "test-io")
+THREADED = ("test-base", "test-worker", "test-io", "test-lb-balance")
 FUZZ_SECONDS = 8
 SUMMARY_LINES = 16
 

@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::bfd_test {
 namespace {
 
 using namespace testing;
@@ -175,4 +175,4 @@ TEST_F(BfdAndBgp, WhoeverCameByAListenRangeHasOneFromThenOn) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::bfd_test

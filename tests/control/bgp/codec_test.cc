@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::codec_test {
 namespace {
 
 using namespace testing;
@@ -335,4 +335,4 @@ TEST(Communities, TextAndBack) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::codec_test

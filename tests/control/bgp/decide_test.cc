@@ -8,7 +8,7 @@
 #include "tests/control/bgp/support.h"
 #include "tests/support/random.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::decide_test {
 namespace {
 
 using namespace testing;
@@ -158,4 +158,4 @@ TEST(DecideProperty, OrderOfArrivalDoesNotMatter) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::decide_test

@@ -4,7 +4,7 @@
 #include "control/bgp/bmp.h"
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::export_test {
 namespace {
 
 using namespace testing;
@@ -364,4 +364,4 @@ TEST(Mrt, FilesAreNamedByTheirTime) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::export_test

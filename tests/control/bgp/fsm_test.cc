@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::bgp {
+namespace sluice::bgp::fsm_test {
 namespace {
 
 constexpr State kStates[] = {State::idle,      State::connect,      State::active,
@@ -106,4 +106,4 @@ TEST(Fsm, IdleIgnoresEverythingButStart) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::fsm_test

@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::notification_test {
 namespace {
 
 using namespace testing;
@@ -298,4 +298,4 @@ TEST(NotificationTable, PrefixLimitIsOfAFamily) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::notification_test

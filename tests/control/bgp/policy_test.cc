@@ -5,7 +5,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::policy_test {
 namespace {
 
 using namespace testing;
@@ -120,4 +120,4 @@ TEST(Policy, AllErrorsAtOnce) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::policy_test

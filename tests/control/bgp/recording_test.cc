@@ -5,7 +5,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::recording_test {
 namespace {
 
 using namespace testing;
@@ -119,4 +119,4 @@ TEST_F(RecordingTest, BrokenFiles) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::recording_test

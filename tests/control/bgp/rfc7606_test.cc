@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::rfc7606_test {
 namespace {
 
 using namespace testing;
@@ -468,4 +468,4 @@ TEST(Rfc7606Truncated, EveryLength) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::rfc7606_test

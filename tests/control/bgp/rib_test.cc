@@ -6,7 +6,7 @@
 #include "tests/control/bgp/support.h"
 #include "tests/support/random.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::rib_test {
 namespace {
 
 using namespace testing;
@@ -244,4 +244,4 @@ TEST(Rib, ThousandLossesBeforeAnySweep) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::rib_test

@@ -4,7 +4,7 @@
 
 #include "tests/control/bgp/support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::settings_test {
 namespace {
 
 using namespace testing;
@@ -253,4 +253,4 @@ TEST(NextHopTracking, RoutesGoWithTheirNextHop) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::settings_test

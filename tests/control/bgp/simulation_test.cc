@@ -7,7 +7,7 @@
 #include "tests/control/bgp/support.h"
 #include "tests/support/random.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::simulation_test {
 namespace {
 
 using namespace testing;
@@ -385,4 +385,4 @@ TEST(SimulationQuiet, BothSidesConnectAtOnceAndOneSessionStays) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::simulation_test

@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_announce_test {
 namespace {
 
 using namespace testing;
@@ -91,4 +91,4 @@ TEST_F(SpeakerTest, ShutdownWithdrawsAndSaysWhy) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_announce_test

@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_connect_test {
 namespace {
 
 using namespace testing;
@@ -80,4 +80,4 @@ TEST_F(ActiveSpeaker, EstablishedSessionSurvivesASecondConnection) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_connect_test

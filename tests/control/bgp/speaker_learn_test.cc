@@ -4,7 +4,7 @@
 #include "control/bgp/rib.h"
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_learn_test {
 namespace {
 
 using namespace testing;
@@ -177,4 +177,4 @@ TEST_F(SpeakerTest, ChangedSelfIpsAskForTheRoutesAgain) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_learn_test

@@ -5,7 +5,7 @@
 
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_refresh_test {
 namespace {
 
 using namespace testing;
@@ -116,4 +116,4 @@ TEST_F(SpeakerTest, RefreshMarkersWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_refresh_test

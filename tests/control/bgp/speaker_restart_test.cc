@@ -5,7 +5,7 @@
 
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_restart_test {
 namespace {
 
 using namespace testing;
@@ -204,4 +204,4 @@ TEST_F(ActiveSpeaker, RestartingSpeakerWaitsNotForEver) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_restart_test

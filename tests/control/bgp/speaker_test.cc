@@ -3,7 +3,7 @@
 
 #include "tests/control/bgp/speaker_support.h"
 
-namespace sluice::bgp {
+namespace sluice::bgp::speaker_test {
 namespace {
 
 using namespace testing;
@@ -156,4 +156,4 @@ TEST(SpeakerCheck, EveryMistakeIsNamed) {
 }
 
 }  // namespace
-}  // namespace sluice::bgp
+}  // namespace sluice::bgp::speaker_test

@@ -8,7 +8,7 @@
 #include "control/config/writer.h"
 #include "tests/control/config/sample.h"
 
-namespace sluice::config {
+namespace sluice::config::bgp_test {
 namespace {
 
 constexpr std::string_view kNet = "ports: {p: {device: net_null0}}\nself-ips: [{address: 10.0.0.2/24, port: p}]\n";
@@ -177,4 +177,4 @@ TEST(BgpWarnings, ExternalWithoutPolicy) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::bgp_test

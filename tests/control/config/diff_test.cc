@@ -7,7 +7,7 @@
 #include "control/config/validate.h"
 #include "tests/control/config/sample.h"
 
-namespace sluice::config {
+namespace sluice::config::diff_test {
 namespace {
 
 Config parsed(std::string text, std::string_view from = "", std::string_view to = "") {
@@ -133,4 +133,4 @@ TEST(Diff, OneMemberAmongManyPools) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::diff_test

@@ -7,7 +7,7 @@
 #include "control/config/parse.h"
 #include "control/config/print.h"
 
-namespace sluice::config {
+namespace sluice::config::http_test {
 namespace {
 
 constexpr std::string_view kBase = R"(
@@ -102,7 +102,7 @@ struct WrongCase {
   const char* message;  // part of it
 };
 
-class WrongHttp : public testing::TestWithParam<WrongCase> {};
+class WrongHttp : public ::testing::TestWithParam<WrongCase> {};
 
 TEST_P(WrongHttp, HasOneErrorAtItsPlace) {
   const WrongCase& wrong = GetParam();
@@ -116,7 +116,7 @@ TEST_P(WrongHttp, HasOneErrorAtItsPlace) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, WrongHttp,
-    testing::Values(
+    ::testing::Values(
         WrongCase{"{limits: {headers-max: 257}}", "http.limits.headers-max", "256"},
         WrongCase{"{limits: {head-bytes-max: 300, target-bytes-max: 400}}", "http.limits.target-bytes-max",
                   "is more than"},
@@ -153,4 +153,4 @@ TEST(HttpConfig, SharedConnectionsTellNoClient) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::http_test

@@ -11,7 +11,7 @@
 #include "control/config/bgp.h"
 #include "tests/control/config/sample.h"
 
-namespace sluice::config {
+namespace sluice::config::parse_test {
 namespace {
 
 std::string text_of(const Errors& errors) {
@@ -287,4 +287,4 @@ TEST(LoadFile, ManifestsAreRelativeToTheFile) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::parse_test

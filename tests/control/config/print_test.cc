@@ -12,7 +12,7 @@
 #include "control/config/writer.h"
 #include "tests/control/config/sample.h"
 
-namespace sluice::config {
+namespace sluice::config::print_test {
 namespace {
 
 Config parsed(std::string_view text) {
@@ -240,4 +240,4 @@ TEST(SchemaDocument, NamesEveryKey) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::print_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::config {
+namespace sluice::config::tree_test {
 namespace {
 
 Node yaml(std::string_view text) {
@@ -98,4 +98,4 @@ TEST(Json, Refused) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::tree_test

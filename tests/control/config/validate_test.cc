@@ -5,7 +5,7 @@
 
 #include "control/config/parse.h"
 
-namespace sluice::config {
+namespace sluice::config::validate_test {
 namespace {
 
 std::string text_of(const Errors& errors) {
@@ -153,4 +153,4 @@ TEST(ValidateLimits, MembersOfAllPools) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::validate_test

@@ -6,7 +6,7 @@
 #include "control/config/normalise.h"
 #include "control/config/text.h"
 
-namespace sluice::config {
+namespace sluice::config::words_test {
 namespace {
 
 template <typename E>
@@ -96,4 +96,4 @@ TEST(Text, Memory) {
 }
 
 }  // namespace
-}  // namespace sluice::config
+}  // namespace sluice::config::words_test

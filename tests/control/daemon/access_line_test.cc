@@ -7,7 +7,7 @@
 
 #include "control/daemon/wall_time.h"
 
-namespace sluice::daemon {
+namespace sluice::daemon::access_line_test {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -80,4 +80,4 @@ TEST(WallTime, BeforeTheEpochAndAtItsEdges) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::access_line_test

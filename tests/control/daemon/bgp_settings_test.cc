@@ -6,7 +6,7 @@
 #include "control/config/parse.h"
 #include "tests/control/config/sample.h"
 
-namespace sluice::daemon {
+namespace sluice::daemon::bgp_settings_test {
 namespace {
 
 config::Config parsed(std::string_view text) {
@@ -122,4 +122,4 @@ TEST(MakeAttributes, WhatGoesWithAnAnnouncement) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::bgp_settings_test

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace sluice::daemon {
+namespace sluice::daemon::config_source_test {
 namespace {
 
 constexpr const char* kGood = R"(
@@ -118,4 +118,4 @@ TEST_F(ConfigSourceTest, LongManifestsWaitToBeParsedElsewhere) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::config_source_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::health_test {
 namespace {
 
 config::Config sample() {
@@ -78,4 +78,4 @@ TEST(Health, ABadMonitorChangesNothing) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::health_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::http_errors_test {
 namespace {
 
 lb::ErrorRecord record(std::int64_t at_s, std::string_view server) {
@@ -49,4 +49,4 @@ TEST(MergeErrors, LongNamesAreFound) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::http_errors_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::options_test {
 namespace {
 
 TEST(Options, Defaults) {
@@ -53,4 +53,4 @@ TEST(Options, HelpAndVersionAreZero) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::options_test

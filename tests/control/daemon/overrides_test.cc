@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::overrides_test {
 namespace {
 
 using config::MemberState;
@@ -85,4 +85,4 @@ TEST(Overrides, GoWithTheirObject) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::overrides_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::rates_test {
 namespace {
 
 void sample(Rates<2>& rates, Duration at, std::uint64_t key, std::uint64_t a, std::uint64_t b) {
@@ -42,4 +42,4 @@ TEST(Rates, WhatIsGoneIsForgotten) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::rates_test

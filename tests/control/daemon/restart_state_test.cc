@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::restart_state_test {
 namespace {
 
 RestartState sample() {
@@ -97,4 +97,4 @@ TEST(RestartStateTest, CountsThatPromiseTooMuchAreRefused) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::restart_state_test

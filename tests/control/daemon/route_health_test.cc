@@ -7,7 +7,7 @@
 #include "control/config/compile.h"
 #include "control/config/normalise.h"
 
-namespace sluice::daemon {
+namespace sluice::daemon::route_health_test {
 namespace {
 
 using config::RouteAdvertisement;
@@ -295,4 +295,4 @@ TEST_F(RouteHealthTest, WhatGoesWithAnAddress) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::route_health_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::daemon {
+namespace sluice::daemon::transaction_test {
 namespace {
 
 // Steps that write down what they were asked for; the config is known by its number of ports.
@@ -52,4 +52,4 @@ TEST_F(TransactionTest, AFailingUndoIsReportedAndTheRestIsUndoneAllTheSame) {
 }
 
 }  // namespace
-}  // namespace sluice::daemon
+}  // namespace sluice::daemon::transaction_test

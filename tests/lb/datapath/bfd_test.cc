@@ -3,7 +3,7 @@
 
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::bfd_test {
 namespace {
 
 using test::Bytes;
@@ -75,4 +75,4 @@ TEST(DatapathBfd, AnotherWorkersSessionIsHandedOverOnce) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::bfd_test

@@ -5,7 +5,7 @@
 
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::flow_cases_test {
 namespace {
 
 using test::Bytes;
@@ -368,4 +368,4 @@ TEST(FragmentTest, WhatNeverCompletesTimesOutWithAnError) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::flow_cases_test

@@ -1,7 +1,7 @@
 // Flows over time: ageing by state, eviction, listing, deletion, counters, and that nothing leaks.
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::flows_test {
 namespace {
 
 using test::Frame;
@@ -279,4 +279,4 @@ TEST(PoolEmptyTest, NothingCrashesWhenNoBufferIsFree) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::flows_test

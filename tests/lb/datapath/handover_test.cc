@@ -4,7 +4,7 @@
 #include "lb/l4/saved_flow.h"
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::handover_test {
 namespace {
 
 constexpr unsigned kSyn = wire::kTcpSyn, kAck = wire::kTcpAck, kFin = wire::kTcpFin;
@@ -99,4 +99,4 @@ TEST(HandoverTest, WhatIsThereAlreadyIsNotRestoredTwice) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::handover_test

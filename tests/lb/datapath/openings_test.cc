@@ -4,7 +4,7 @@
 
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::openings_test {
 namespace {
 
 using test::Frame;
@@ -159,4 +159,4 @@ TEST_F(OpeningsTest, PlainAndOtherSegmentsOfAFlowInOneBurst) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::openings_test

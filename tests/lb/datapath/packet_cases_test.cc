@@ -1,7 +1,7 @@
 // Packet in, packets out: one frame each into the default world, by name: link, ARP, IPv4, ICMP, host port, refusals.
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::packet_cases_test {
 namespace {
 
 using test::Bytes;
@@ -363,4 +363,4 @@ TEST(PacketCaseTest, AnnouncedOnAllNetworks) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::packet_cases_test

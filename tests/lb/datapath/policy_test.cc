@@ -3,7 +3,7 @@
 
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::policy_test {
 namespace {
 
 using test::Frame;
@@ -351,4 +351,4 @@ TEST_F(ServiceDownTest, AFlowOpenedOnTheWayIsFoundAllTheSame) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::policy_test

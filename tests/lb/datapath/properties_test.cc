@@ -4,7 +4,7 @@
 
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::properties_test {
 namespace {
 
 using test::Frame;
@@ -141,4 +141,4 @@ TEST(BurstTest, TheFirstPacketsOfAFlowMayShareABurst) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::properties_test

@@ -3,7 +3,7 @@
 #include "lb/l4/snat_ports.h"
 #include "tests/support/lb_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::workers_test {
 namespace {
 
 using test::Frame;
@@ -279,4 +279,4 @@ TEST(SnatPortsTest, EveryPortHasExactlyOneOwner) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::workers_test

@@ -12,7 +12,7 @@
 #include "tests/lb/l7/http_llhttp.h"
 #include "tests/lb/l7/http_reference.h"
 
-namespace sluice::lb::http::test {
+namespace sluice::lb::http::test::cases_test {
 namespace {
 
 constexpr const char* kHost = "198.51.100.1:8080";
@@ -164,4 +164,4 @@ TEST(CasesFile, HasAllAndTheDecisionsAreNeeded) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http::test
+}  // namespace sluice::lb::http::test::cases_test

@@ -1,7 +1,7 @@
 // Bodies that stall: the client is told 408, or 504 when it is the member that does not read.
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::deadline_test {
 namespace {
 
 HttpWorldOptions options() {
@@ -131,4 +131,4 @@ TEST(Deadline, AMemberThatTakesTheBodySlowlyIsNotTheClientsFault) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::deadline_test

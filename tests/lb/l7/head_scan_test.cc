@@ -9,7 +9,7 @@
 #include "lb/l7/head_judge.h"
 #include "tests/lb/l7/http_forward.h"
 
-namespace sluice::lb::http::test {
+namespace sluice::lb::http::test::head_scan_test {
 namespace {
 
 struct Refused {
@@ -210,4 +210,4 @@ INSTANTIATE_TEST_SUITE_P(
         ResponseCase{"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Method::get, Body::none, true}));
 
 }  // namespace
-}  // namespace sluice::lb::http::test
+}  // namespace sluice::lb::http::test::head_scan_test

@@ -9,7 +9,7 @@
 #include "tests/lb/l7/http_forward.h"
 #include "tests/lb/l7/http_reference.h"
 
-namespace sluice::lb::http::test {
+namespace sluice::lb::http::test::head_writer_test {
 namespace {
 
 std::string request(const std::string& text, const HttpOptions& options = {}, RequestRewrite rewrite = {}) {
@@ -173,4 +173,4 @@ TEST(Answers, Redirects) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http::test
+}  // namespace sluice::lb::http::test::head_writer_test

@@ -9,7 +9,7 @@
 #include "lb/l7/head_judge.h"
 #include "lb/l7/head_scan.h"
 
-namespace sluice::lb::http {
+namespace sluice::lb::http::http_policy_test {
 namespace {
 
 const std::vector<HttpRoute> kRoutes = {
@@ -143,4 +143,4 @@ TEST(Cookie, NamesAndAttributes) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http
+}  // namespace sluice::lb::http::http_policy_test

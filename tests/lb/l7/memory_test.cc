@@ -3,7 +3,7 @@
 
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::memory_test {
 namespace {
 
 constexpr std::uint32_t kBuffers = 1023;
@@ -129,4 +129,4 @@ TEST(Memory, ShortageShrinksWindowsBeforeAnyoneIsReset) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::memory_test

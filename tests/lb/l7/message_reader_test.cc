@@ -8,7 +8,7 @@
 #include "tests/lb/l7/http_forward.h"
 #include "tests/lb/l7/http_reference.h"
 
-namespace sluice::lb::http::test {
+namespace sluice::lb::http::test::message_reader_test {
 namespace {
 
 const std::string kChunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -230,4 +230,4 @@ TEST(MessageReader, ARefusedMessageStaysRefused) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http::test
+}  // namespace sluice::lb::http::test::message_reader_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::lb::http {
+namespace sluice::lb::http::proxy_protocol_test {
 namespace {
 
 using namespace std::string_literals;
@@ -95,4 +95,4 @@ TEST(ProxyProtocol, RefusesAtTheFirstWrongByte) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http
+}  // namespace sluice::lb::http::proxy_protocol_test

@@ -6,7 +6,7 @@
 
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::session_failure_test {
 namespace {
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -463,4 +463,4 @@ TEST(Failure, AClientThatResetsAmongTheBytesOfItsAnswerIsCounted) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::session_failure_test

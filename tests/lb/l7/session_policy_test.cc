@@ -4,7 +4,7 @@
 // Runs on: the test. Covers: lb/l7 session_*.cc, idle_servers, http_policy, cookie_persist, proxy_protocol.
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::session_policy_test {
 namespace {
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -372,4 +372,4 @@ TEST(AbsoluteForm, BecomesOriginFormWithItsHost) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::session_policy_test

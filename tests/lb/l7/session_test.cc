@@ -1,7 +1,7 @@
 // Requests through the proxy, end to end: keep-alive, pipelining, bodies of every framing, what is answered by us.
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::session_test {
 namespace {
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -298,4 +298,4 @@ TEST(Session, Upgrade) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::session_test

@@ -9,7 +9,7 @@
 #include "tests/lb/l7/http_llhttp.h"
 #include "tests/lb/l7/http_reference.h"
 
-namespace sluice::lb::http::test {
+namespace sluice::lb::http::test::smuggling_test {
 namespace {
 
 using namespace std::string_literals;
@@ -270,4 +270,4 @@ TEST(HeadInPieces, IsRefusedNoLaterThanAWholeOne) {
 }
 
 }  // namespace
-}  // namespace sluice::lb::http::test
+}  // namespace sluice::lb::http::test::smuggling_test

@@ -6,7 +6,7 @@
 
 #include "tests/lb/l7/http_world.h"
 
-namespace sluice::lb {
+namespace sluice::lb::zero_copy_test {
 namespace {
 
 constexpr std::size_t kSmallPiece = 256;  // as in the proxy: so much is rather copied than shared
@@ -118,4 +118,4 @@ TEST(ZeroCopy, RequestBodiesLeaveInThePacketsTheyCameIn) {
 }
 
 }  // namespace
-}  // namespace sluice::lb
+}  // namespace sluice::lb::zero_copy_test

@@ -15,7 +15,7 @@ _sluicectl() {
   fi
   local names=""
   case $path in
-    "") words=(show modify clear drain delete ping capture dump apply shutdown) ;;
+    "") words=(show modify clear drain delete ping capture dump apply restart shutdown) ;;
     show) words=(virtual virtual-address pool member node monitor ip arp flows workers ports drops errors tcp access-log bfd config version) ;;
     "show ip") words=(route bgp) ;;
     "show ip bgp") words=(summary neighbors) ;;

@@ -42,8 +42,10 @@ constexpr Duration kRoutesAgain = 500us;  // when the workers have had time for 
 constexpr Duration kDrainTime = 200ms;    // after the routes are withdrawn: what is on its way still arrives
 constexpr std::size_t kManifestBytesAtOnce = 64 * 1024;  // 50 ms
 constexpr Duration kEndTimeMax = 5s;                     // whatever hangs, the end comes
-constexpr Duration kRestartDelay = 50ms;                 // for the FINs of closed sessions to leave
-constexpr Duration kVerdictsMax = 15s;  // after a crash: announce then, whatever monitors have yet to say
+constexpr Duration kWindDownMax = 2s;                    // for exchanges of mode http to end before a restart
+constexpr Duration kWindDownInterval = 5ms;
+constexpr Duration kRestartDelay = 50ms;  // for the FINs of closed sessions to leave
+constexpr Duration kVerdictsMax = 15s;    // after a crash: announce then, whatever monitors have yet to say
 
 // Neighbors at once, flows when the worker stops.
 class SaveState : public worker::Task {
@@ -83,6 +85,20 @@ class AfterTasks : public worker::Task {
 
  private:
   std::function<void()> work_;
+};
+
+// Has one worker bring its exchanges of mode http to an end, and says how many there are still.
+class WindDown : public worker::Task {
+ public:
+  WindDown(lb::Datapath& datapath, std::function<void(std::uint32_t)> report)
+      : datapath_(datapath), report_(std::move(report)) {}
+  void run(Instant now) noexcept override { busy_ = datapath_.proxy().wind_down(now); }
+  void done() override { report_(busy_); }
+
+ private:
+  lb::Datapath& datapath_;
+  std::function<void(std::uint32_t)> report_;
+  std::uint32_t busy_ = 0;
 };
 
 class RestoreFlows : public worker::Task {
@@ -133,6 +149,7 @@ class Daemon {
         route_alarm_(loop_, [this] { collect(); }),
         end_alarm_(loop_, [this] { loop_.stop(); }),
         drain_alarm_(loop_, [this] { withdraw_and_end(); }),
+        wind_down_alarm_(loop_, [this] { wind_down(); }),
         manifest_reader_(loop_,
                          [this](auto parsed) {
                            for (auto& one : parsed) source_.offer(std::move(one));
@@ -379,6 +396,33 @@ class Daemon {
   void restart(const std::string& why) {
     if (std::exchange(ending_, true)) return;
     spdlog::info("{}: restarting; neighbors keep our routes", why);
+    wind_down_until_ = io::now() + kWindDownMax;
+    wind_down();
+  }
+
+  // Again and again until no client waits for an answer, or it takes too long.
+  void wind_down() {
+    if (after_) return;
+    if (io::now() >= wind_down_until_) return leave();
+    wind_down_alarm_.set(wind_down_until_);  // in case a worker does not answer
+    struct Round {
+      unsigned left;
+      std::uint32_t busy = 0;
+    };
+    auto round = std::make_shared<Round>(Round{engine_->workers()});
+    engine_->post_all([&](unsigned, lb::Datapath& datapath) {
+      return std::make_unique<WindDown>(datapath, [this, round](std::uint32_t busy) {
+        round->busy += busy;
+        if (--round->left > 0 || after_) return;
+        exchanges_left_ = round->busy;
+        round->busy == 0 ? leave() : wind_down_alarm_.set(io::now() + kWindDownInterval);
+      });
+    });
+  }
+
+  void leave() {
+    if (exchanges_left_ > 0)
+      spdlog::warn("restart: {} clients of mode http wait still and are cut off", exchanges_left_);
     after_.emplace();
     after_->routes = routes_by_bgp(routes_.table(), io::now());
     after_->up = health_.known_up(reconfigure_.running());
@@ -442,7 +486,9 @@ class Daemon {
   Backend backend_;
   admin::Api api_;
   io::HttpServer admin_, metrics_;
-  io::Alarm route_alarm_, end_alarm_, drain_alarm_;
+  io::Alarm route_alarm_, end_alarm_, drain_alarm_, wind_down_alarm_;
+  Instant wind_down_until_{};
+  std::uint32_t exchanges_left_ = 0;  // of mode http, when last asked
   io::ManifestReader manifest_reader_;
   config::Config config_;
   const std::string record_bgp_, socket_;

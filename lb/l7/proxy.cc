@@ -119,6 +119,10 @@ bool Proxy::input(Instant now, packet::Packet packet, const wire::Layers& layers
 std::optional<DropReason> Proxy::open(Instant now, packet::Packet packet, const wire::Layers& layers,
                                       const VirtualServer& vs) {
   if (!vs.enabled) return DropReason::virtual_server_disabled;
+  if (winding_down_ && (layers.tcp_flags & wire::kTcpSyn) != 0) {
+    context_.drops.drop(packet, DropReason::shutting_down);
+    return std::nullopt;
+  }
   VirtualServerRuntime& runtime = *vs.runtime;
   if (vs.connection_limit != 0 && runtime.connections.current() >= vs.connection_limit) {
     return DropReason::connection_limit;
@@ -426,6 +430,30 @@ void Proxy::on_member_down(Instant now, Session& s, FlowsOnDown action) {
       }
       return abort_client(now, s);
   }
+}
+
+// ---- the end
+
+std::uint32_t Proxy::wind_down(Instant now) {
+  winding_down_ = true;
+  std::uint32_t busy = stack_.half_open();
+  for (std::uint32_t i = 0; i < sessions_.capacity(); ++i) {
+    if (!sessions_.is_live(i) || sessions_[i].tunnel) continue;
+    Session& s = sessions_[i];
+    s.keep_client = false;
+    const bool asks = s.exchange || s.head_begun || !s.client->receive_queue.empty();
+    const bool may_ask = s.requests == 0 && now < s.active_at + kFirstByteTime;
+    if (!asks && !may_ask && !s.draining) {
+      close_client(now, s);
+      settle(now, s);
+      continue;
+    }
+    // Once our FIN is acknowledged the client has everything.
+    const tcp::State state = s.client->state;
+    if (!s.draining || state == tcp::State::fin_wait_1 || state == tcp::State::closing) ++busy;
+  }
+  run_ready(now);
+  return busy;
 }
 
 std::uint32_t Proxy::held_packets() const {

@@ -105,6 +105,10 @@ class Proxy {
   // ---- from Tasks
   const ErrorLog& errors() const { return errors_; }
   tcp::Stack& stack() { return stack_; }
+  // Another process takes our place: connections have an end here and cannot go on there, but requests need not fail.
+  // New clients are dropped from now on, so that their SYN meets that process; idle connections end, and an exchange is
+  // its connection's last. Returns for how many a client waits still, tunnels aside; to be called until there are none.
+  std::uint32_t wind_down(Instant now);
   std::uint32_t held_packets() const;  // by sessions themselves, for the accounting of packets
   // ---- one other thread
   AccessRing& access_log() { return access_; }
@@ -119,6 +123,7 @@ class Proxy {
   static constexpr std::uint32_t kRelieveMax = 512;  // conns looked at in a turn
   static constexpr Duration kDrainTime = 2s;
   static constexpr Duration kCloseFirstTime = 1s;    // how long a member may take to close as it said
+  static constexpr Duration kFirstByteTime = 200ms;  // winding down: how long a new client may be silent
   static constexpr Duration kHandshakeTime = 10s;    // for a client to complete its handshake
   static constexpr Duration kConnectTimeMax = 75s;   // of a member; HttpTimes::server_connect ends it before
   static constexpr std::uint32_t kSmallPiece = 256;  // bytes that are rather copied than shared
@@ -237,6 +242,7 @@ class Proxy {
   std::uint64_t sweep_generation_ = 0;
   std::uint32_t sweep_at_ = 0;
   std::uint32_t sweep_left_ = 0;
+  bool winding_down_ = false;
   std::uint32_t relieve_at_ = 0;  // conn slots
 };
 

@@ -130,7 +130,7 @@ bool Proxy::on_request_head(Instant now, Session& s, bool alone) {
   }
   const HttpOptions& options = s.profile->options;
   log_begin(now, s, head);
-  s.keep_client = head.persistent() && options.keep_alive &&
+  s.keep_client = head.persistent() && options.keep_alive && !winding_down_ &&
                   (options.limits.requests_max == 0 || s.requests < options.limits.requests_max);
   s.wants_upgrade = options.upgrade && head.upgrade && head.body == http::Body::none && head.minor >= 1;
   s.request.start_body(http::request_framing(head));

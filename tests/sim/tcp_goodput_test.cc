@@ -2,6 +2,11 @@
 //
 // A change of the stack that changes these figures shows in the diff of tests/golden/tcp_goodput.txt; write it anew
 // with UPDATE_GOLDEN=1. Called by: ./test. Follows: RFC 5681, 6582, 9438, 6937, 8985.
+//
+// What the timeouts at 10 % loss are (state dumped at each; CUBIC, 1 ms): windows of one to eight segments of which all
+// that was still out was lost, or its ACKs were: a repair and all sent after it (6 of 12), what a timeout sent again
+// (4), a tail loss probe (2). Nothing sent later had arrived, so that RACK has no evidence, and RFC 8985 section 7.2
+// has no probe in recovery.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

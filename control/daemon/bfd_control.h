@@ -4,7 +4,7 @@
 // watched (every few ms, by one counter a worker) and taken away.
 //
 // Called by: control/daemon/daemon. Runs on: control thread; its Tasks on workers. Follows: RFC 5882.
-// Tested by: tests/interop/bfd_bird.py (by hand, not yet part of ./test)
+// Tested by: tests/interop/bfd_bird.py
 #pragma once
 
 #include <functional>

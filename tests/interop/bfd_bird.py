@@ -17,6 +17,7 @@ from daemon_world import World, eventually, ok, run, summary
 BUILD = os.path.abspath(sys.argv[1])
 WORKERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 SELF, NEAR, FAR = "10.78.0.2", "10.78.0.3", "10.79.0.9"  # FAR: behind NEAR, on its loopback
+MULTIPLIER = 25  # 2.5 s without a packet: a machine with other work lets nobody wait as long
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 
 
@@ -40,20 +41,24 @@ class ThreadHeld:
         self.ptrace(PTRACE_DETACH)
 
 
+# BIRD runs one BGP protocol at a time for a neighbor's address and port: the other one waits, Idle, for its lock, and gets
+# it when the first session goes. Locks of different interfaces are different ones: without "interface" in `near`, `far`
+# never came up, and took the place of `near` as soon as a session was reset.
 BIRD = f"""
 router id {NEAR};
 protocol device {{ }}
-protocol bfd {{ interface "eth0" {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 10; }};
-  multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 10; }}; }}
+protocol bfd {{ interface "eth0" {{ min rx interval 100 ms; min tx interval 100 ms; multiplier {MULTIPLIER}; }};
+  multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier {MULTIPLIER}; }}; }}
 protocol static {{ ipv4; route 10.244.0.0/24 blackhole; }}
 template bgp common {{ neighbor {SELF} as 64512; passive; bfd; hold time 90; error wait time 1, 2; connect delay time 1; ipv4 {{ import all; export all; }}; graceful restart off; }}
-protocol bgp near from common {{ local {NEAR} as 64512; direct; }}
+protocol bgp near from common {{ local {NEAR} as 64512; direct; interface "eth0"; }}
 protocol bgp far from common {{ local {FAR} as 64512; multihop; ipv4 {{ import all; export none; }}; }}
 """
 
 
 class BfdWorld(World):
-    def write(self):
+    def write(self, near_bfd=True):
+        near = f", bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: {MULTIPLIER}}}" if near_bfd else ""
         self.write_config(f"""
 engine: {{workers: {WORKERS}, memory: 256MB, packet-buffers: 8192}}
 ports: {{net0: {{device: "net_af_packet0,iface={self.id}a"}}}}
@@ -62,8 +67,8 @@ routes: [{{prefix: {FAR}/32, gateway: {NEAR}}}]
 bgp:
   local-as: 64512
   neighbors:
-  - {{address: {NEAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 10}}}}
-  - {{address: {FAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: 10}}}}
+  - {{address: {NEAR}, remote-as: 64512, connect-retry: 1s{near}}}
+  - {{address: {FAR}, remote-as: 64512, connect-retry: 1s, bfd: {{min-tx: 100ms, min-rx: 100ms, multiplier: {MULTIPLIER}}}}}
 """)
 
     def sessions(self):
@@ -73,9 +78,12 @@ bgp:
         sessions = self.sessions()
         return all(n in sessions and sessions[n]["up"] for n in neighbors)
 
+    def ours(self):
+        return self.log() + self.ctl("show", "bfd", "-d", check=False) + self.ctl("show", "drops", check=False)
+
     def everything(self):
-        return (self.log() + self.ctl("show", "bfd", "-d", check=False) + self.ctl("show", "drops", check=False) +
-                self.birdc("show", "bfd", "sessions"))
+        """Not while BIRD stands still: it would not answer."""
+        return self.ours() + self.birdc("show", "bfd", "sessions") + self.birdc("show", "protocols")
 
 
 def comes_up(world):
@@ -88,19 +96,19 @@ def comes_up(world):
     sessions = world.sessions()
     ok(not sessions[NEAR]["multihop"] and sessions[FAR]["multihop"], "the neighbour off the subnet is multihop", sessions)
     ok(eventually(lambda: world.sessions()[NEAR]["transmit_interval_ms"] == 100, 10) and
-       world.sessions()[NEAR]["detection_time_ms"] == 1000, "100 ms and 10 packets are negotiated by the Poll Sequence", world.everything)
+       world.sessions()[NEAR]["detection_time_ms"] == 100 * MULTIPLIER, f"100 ms and {MULTIPLIER} packets are negotiated by the Poll Sequence", world.everything)
     shown = world.birdc("show", "bfd", "sessions")
     ok(shown.count(" Up ") == 2, "BIRD says so, too", shown)
     ok("State Up" in world.ctl("show", "bfd", NEAR), "show bfd ADDRESS", world.ctl("show", "bfd", NEAR))
 
 
 def control_thread_stands_still(world):
-    """Nothing of the control thread runs for 3 s, three detection times; the workers keep both sessions up."""
+    """Nothing of the control thread runs for 4 s, longer than the detection time; the workers keep both sessions up."""
     before = world.sessions()
     with ThreadHeld(world.daemon.pid):  # `ip netns exec` execs it; the first thread is the control thread
-        time.sleep(3)
+        time.sleep(4)
         shown = world.birdc("show", "bfd", "sessions")
-        ok(shown.count(" Up ") == 2, "3 s without the control thread: BIRD has both sessions up", shown)
+        ok(shown.count(" Up ") == 2, "4 s without the control thread: BIRD has both sessions up", shown)
     after = world.sessions()
     moved = min(after[n]["packets_out"] - before[n]["packets_out"] for n in (NEAR, FAR))
     ok(moved >= 20, f"{moved} packets left meanwhile at least", world.everything)
@@ -113,12 +121,12 @@ def killed_neighbor(world):
         pid = int(file.read())
     stopped = time.monotonic()
     os.kill(pid, signal.SIGSTOP)
-    ok(eventually(lambda: not world.established(NEAR) and not world.established(FAR), 10), "a neighbour that stands still is noticed",
-       world.everything)
-    ok(time.monotonic() - stopped < 5, f"after {time.monotonic() - stopped:.1f} s; the hold time is 90 s", world.everything)
+    ok(eventually(lambda: not world.established(NEAR) and not world.established(FAR), 20), "a neighbour that stands still is noticed",
+       world.ours)
+    ok(time.monotonic() - stopped < 20, f"after {time.monotonic() - stopped:.1f} s; the hold time is 90 s", world.ours)
     neighbor = world.neighbor(NEAR)
     ok("BFD down: control detection time expired" in neighbor["last_reset_reason"], "the reason is shown", neighbor)
-    ok(world.sessions()[NEAR]["last_failure"] == "control detection time expired", "show bfd has it, too", world.everything)
+    ok(world.sessions()[NEAR]["last_failure"] == "control detection time expired", "show bfd has it, too", world.ours)
     routes = world.ctl("show", "ip", "route")
     ok("10.244.0.0/24" not in routes, "its routes are gone", routes)
     os.kill(pid, signal.SIGCONT)
@@ -127,13 +135,16 @@ def killed_neighbor(world):
 
 def administration(world):
     """What an operator does is no failure."""
-    before = world.sessions()[NEAR]["failures"]
-    world.birdc("disable", "bfd1")
-    ok(eventually(lambda: not world.up(NEAR), 10) and world.established(NEAR), "BFD disabled on the other side: BGP stays up",
-       world.everything)
-    ok(world.sessions()[NEAR]["failures"] == before, "and it is not counted as a failure", world.everything)
-    world.birdc("enable", "bfd1")
-    ok(eventually(lambda: world.up(NEAR, FAR), 30), "enabled again, it comes up", world.everything)
+    before = world.sessions()[FAR]["failures"]
+    world.write(near_bfd=False)
+    ok(eventually(lambda: world.birdc("show", "bfd", "sessions").count(" Up ") == 1, 10), "BFD taken out of our configuration: "
+       "AdminDown takes BIRD's session down", world.everything)
+    # RFC 5882 3.2 would leave BGP alone; BIRD 2 ends its session even so, and makes another one.
+    ok(eventually(lambda: NEAR not in world.sessions(), 20), "ours goes after a detection time", world.everything)
+    ok(eventually(lambda: world.established(NEAR), 30), "BGP needs no BFD", world.everything)
+    ok(world.sessions()[FAR]["failures"] == before and world.established(FAR), "the other session does not notice", world.everything)
+    world.write()
+    ok(eventually(lambda: world.up(NEAR, FAR) and world.established(NEAR), 30), "configured again, it comes up", world.everything)
     metrics = run("curl", "-s", "--unix-socket", world.path("sock"), "http://x/metrics").stdout
     ok(f'sluice_bfd_up{{neighbor="{NEAR}",hops="single"}} 1' in metrics, "Prometheus knows", metrics[:2000])
     world.daemon.send_signal(signal.SIGTERM)

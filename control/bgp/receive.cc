@@ -98,8 +98,21 @@ void Speaker::Impl::open_message(Instant now, Peer& peer, Connection& conn, Byte
 // 6286 2.3): the higher AS. An Established one always lives. False: `conn` is gone.
 bool Speaker::Impl::resolve_collision(Instant now, Peer& peer, Connection& conn, Outputs& out) {
   auto& other = &conn == &peer.conns[0] ? peer.conns[1] : peer.conns[0];
+  if (other.state == State::connect) {
+    // The KEEPALIVE that follows makes the neighbour Established. A SYN of ours that got there later would look like
+    // another restart of ours (RFC 4724 5), and take what it has kept of our routes: so the attempt ends before.
+    drop(peer, other, false, out);
+    promote(peer);
+    return true;
+  }
   if (!other.open()) return true;
   const auto& theirs = *conn.remote_open;
+  if (other.state == State::established && theirs.capabilities.graceful_restart &&
+      theirs.capabilities.graceful_restart->restarting) {
+    // It says itself that it has restarted, however short the session was: see accepted().
+    event(now, peer, other, Event::tcp_connection_fails, out, std::nullopt, "the neighbour has restarted");
+    return true;
+  }
   const bool ours_higher =
       settings.router_id != theirs.identifier ? settings.router_id > theirs.identifier : local_as(peer) > theirs.as;
   const bool conn_lives = other.state != State::established && conn.outgoing == ours_higher;

@@ -286,8 +286,11 @@ void Speaker::Impl::accepted(Instant now, const input::Accepted& input, Outputs&
   }
   auto& first = peer->conns[0];
   if (first.state == State::idle) event(now, *peer, first, Event::automatic_start_passive, out);
-  if (first.state == State::established && first.negotiated.family[0] && helps_restart(*peer, Family::ipv4)) {
-    // RFC 4724 5: a neighbour that connects again has restarted, and its old connection died unseen.
+  // RFC 4724 5: a neighbour that connects again has restarted, and its old connection died unseen. But just after the
+  // session came up it is the loser of a collision, begun before and found only now: to end the session for it would be
+  // a second loss before End-of-RIB, which takes the routes that the neighbour has kept. Its OPEN will tell.
+  if (first.state == State::established && now - peer->state_since >= kCollisionMax && first.negotiated.family[0] &&
+      helps_restart(*peer, Family::ipv4)) {
     event(now, *peer, first, Event::tcp_connection_fails, out, std::nullopt, "the neighbour has connected anew");
     event(now, *peer, first, Event::automatic_start_passive, out);
   }

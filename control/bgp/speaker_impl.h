@@ -34,6 +34,7 @@ inline constexpr std::size_t kOutputHigh = 128 * 1024;  // no UPDATE is made for
 inline constexpr std::size_t kChangesPerTurn = 2000;    // announcements of ours to one neighbour in one turn
 inline constexpr Duration kLargeHold = 240s;            // RFC 4271 8.2.2
 inline constexpr Duration kRefuseAfterFailure = 1s;
+inline constexpr Duration kCollisionMax = 10s;  // a connection begun before the session came up is found by then
 inline constexpr std::size_t kPeersMax = 20000;
 inline constexpr std::size_t kPathsMax = 16u << 20;            // of all neighbours
 inline constexpr std::size_t kAttributeBytesMax = 512u << 20;  // of all attribute sets

@@ -79,5 +79,63 @@ TEST_F(ActiveSpeaker, EstablishedSessionSurvivesASecondConnection) {
   EXPECT_EQ(bench.facts(kMaster).state, State::established);
 }
 
+// RFC 4724 5 makes a connection to an Established neighbour a restart; the loser of a collision that is found when the
+// session is up already is none. BIRD 1.6 deletes our stale routes when a session goes again before our End-of-RIB.
+TEST_F(ActiveSpeaker, AConnectionOfACollisionIsNoRestart) {
+  const auto conn = connected();
+  bench.receive(conn, encode_open(calico_open(kMaster)));
+  bench.receive(conn, encode_keepalive());
+  ASSERT_EQ(bench.facts(kMaster).state, State::established);
+  bench.receive(conn, block_update(kMaster, kBlock));
+  bench.step(input::Accepted{1, {ip("172.16.40.202"), 179}, {ip(kMaster), 40000}});
+  EXPECT_EQ(bench.facts(kMaster).state, State::established);
+  bench.step(input::Closed{1, "connection closed by the neighbour"});
+  bench.step(input::Accepted{3, {ip("172.16.40.202"), 179}, {ip(kMaster), 40001}});
+  auto open = calico_open(kMaster);
+  open.capabilities.graceful_restart->restarting = false;
+  bench.receive(3, encode_open(open));
+  EXPECT_EQ(notification_of(bench.take(3)), std::pair(6, 7));
+  EXPECT_EQ(bench.facts(kMaster).state, State::established);
+  EXPECT_FALSE(bench.closed.contains(conn));
+  EXPECT_EQ(bench.downs.size(), 0u);
+}
+
+// What is no collision: the neighbour says so, or the session has been up for a while.
+TEST_F(ActiveSpeaker, ARestartIsSeenByItsOpenOrByItsTime) {
+  for (const bool says_so : {true, false}) {
+    SCOPED_TRACE(says_so ? "the R bit" : "later");
+    auto s = reference_settings();
+    s.neighbors = {active(kMaster)};
+    Bench b(s);
+    const auto old = b.connects[0].conn;
+    b.step(input::Connected{old, {ip("172.16.40.202"), 61440}, {ip(kMaster), 179}});
+    auto open = calico_open(kMaster);
+    open.capabilities.graceful_restart->restarting = false;
+    b.receive(old, encode_open(open));
+    b.receive(old, encode_keepalive());
+    b.receive(old, block_update(kMaster, kBlock));
+    b.advance(says_so ? 1s : 10s);
+    open.capabilities.graceful_restart->restarting = says_so;
+    b.accept_from(kMaster, open);
+    EXPECT_TRUE(b.closed.contains(old));
+    EXPECT_EQ(b.facts(kMaster).state, State::established);
+    EXPECT_EQ(b.downs.size(), 1u);
+    EXPECT_EQ(b.routes.size(), 1u);  // kept until its End-of-RIB
+  }
+}
+
+// Our own SYN must not reach a neighbour that is Established by then: it would be another restart of ours.
+TEST_F(ActiveSpeaker, AnAttemptEndsBeforeTheNeighborsConnectionIsAnswered) {
+  const auto ours = bench.connects.at(0).conn;
+  bench.step(input::Accepted{1, {ip("172.16.40.202"), 179}, {ip(kMaster), 40000}});
+  EXPECT_FALSE(bench.closed.contains(ours));  // it may be the one that gets through
+  bench.receive(1, encode_open(calico_open(kMaster)));
+  EXPECT_TRUE(bench.closed.contains(ours));
+  EXPECT_EQ(bench.facts(kMaster).state, State::open_confirm);
+  bench.step(input::Closed{1, "connection closed by the neighbour"});
+  bench.advance(10s);
+  EXPECT_GE(bench.connects.size(), 2u);  // and if that fails, we connect again
+}
+
 }  // namespace
 }  // namespace sluice::bgp::speaker_connect_test

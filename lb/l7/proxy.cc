@@ -448,11 +448,14 @@ std::uint32_t Proxy::wind_down(Instant now) {
       settle(now, s);
       continue;
     }
-    // Once our FIN is acknowledged the client has everything.
-    const tcp::State state = s.client->state;
-    if (!s.draining || state == tcp::State::fin_wait_1 || state == tcp::State::closing) ++busy;
+    if (!s.draining) ++busy;
   }
   run_ready(now);
+  // Answered, but who asked has not acknowledged all of it, nor our FIN.
+  stack_.visit(0, UINT32_MAX, [&busy](const Conn& conn) {
+    const tcp::State s = conn.state;
+    busy += s == tcp::State::fin_wait_1 || s == tcp::State::closing || s == tcp::State::last_ack ? 1 : 0;
+  });
   return busy;
 }
 

@@ -17,36 +17,14 @@ import tempfile
 import threading
 import time
 
+from daemon_world import eventually, ok, run, summary
+
 BUILD = os.path.abspath(sys.argv[1])
 WORKERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 ID = f"smk{os.getpid() % 100000}"
 LB, NET = f"{ID}-lb", f"{ID}-net"
 VIP, SELF, CLIENT, SERVERS = "10.77.0.80", "10.77.0.2", "10.77.0.1", ("10.77.0.11", "10.77.0.12")
 CLONE_NEWNET = 0x40000000
-failures = 0
-count = 0
-
-
-def ok(condition, what, detail=""):
-    global failures, count
-    count += 1
-    print(f"{'ok' if condition else 'not ok'} {count} - {what}", flush=True)
-    if not condition:
-        failures += 1
-        print("\n".join("  # " + line for line in str(detail).splitlines()), flush=True)
-
-
-def run(*words, check=True):
-    return subprocess.run(words, check=check, capture_output=True, text=True, timeout=60)
-
-
-def eventually(test, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if test():
-            return True
-        time.sleep(0.05)
-    return bool(test())
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -247,8 +225,7 @@ def main():
     finally:
         smoke.tear_down()
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"1..{count}")
-    sys.exit(1 if failures else 0)
+    sys.exit(summary())
 
 
 if __name__ == "__main__":

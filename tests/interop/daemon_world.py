@@ -4,7 +4,7 @@
         world.write_config("...yaml..."); ok(world.start_sluiced(), "sluiced starts"); world.start_bird("...conf...")
     sys.exit(summary())
 
-Called by: bfd_bird.py, bgp_export.py.
+Called by: bfd_bird.py, bgp_export.py, daemon_smoke.py (TAP and small things only).
 """
 import json
 import os

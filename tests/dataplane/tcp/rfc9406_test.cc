@@ -136,16 +136,21 @@ TEST(Rfc9406, FewSamplesSayNothing) {
   EXPECT_FALSE(flow.state.in_css());
 }
 
+// 100 Mbit/s with a queue of 200 packets, and buffers that are not what limits.
+WorldOptions line(Duration delay, CongestionControl congestion) {
+  WorldOptions options;
+  options.link = {.delay = delay, .bits_per_s = 100'000'000, .queue_max = 200};
+  options.tcp.congestion = congestion;
+  options.tcp.receive_buffer_bytes = options.tcp.send_buffer_bytes = 4 << 20;
+  options.limits = {.conns_max = 16, .chunks_max = 16384};
+  options.buffers = 16383;
+  return options;
+}
+
 // What it is for: a line with a queue is filled without being flooded.
 TEST(Rfc9406, SlowStartOverALineLosesLittle) {
   for (const auto algorithm : {CongestionControl::cubic, CongestionControl::newreno}) {
-    WorldOptions options;
-    options.link = {.delay = 5ms, .bits_per_s = 100'000'000, .queue_max = 200};
-    options.tcp.congestion = algorithm;
-    options.tcp.receive_buffer_bytes = options.tcp.send_buffer_bytes = 4 << 20;
-    options.limits = {.conns_max = 16, .chunks_max = 16384};
-    options.buffers = 16383;
-    World world(options);
+    World world(line(5ms, algorithm));
     world.a.write_size = 1448;
     Conn* conn = world.connect();
     world.a.flow(conn).to_write = 8'000'000;
@@ -162,12 +167,7 @@ TEST(Rfc9406, SlowStartOverALineLosesLittle) {
 // A reduction begins from the window, not from all that is not yet acknowledged cumulatively: behind a hole that is
 // mostly what the peer already holds, and the window would grow with each loss.
 TEST(Rfc5681, ReductionsInARowNeverEndHigher) {
-  WorldOptions options;
-  options.link = {.delay = 10ms, .bits_per_s = 100'000'000, .queue_max = 200};
-  options.tcp.receive_buffer_bytes = options.tcp.send_buffer_bytes = 4 << 20;
-  options.limits = {.conns_max = 16, .chunks_max = 16384};
-  options.buffers = 16383;
-  World world(options);
+  World world(line(10ms, CongestionControl::cubic));
   world.a.write_size = 1448;
   Conn* conn = world.connect();
   world.a.flow(conn).to_write = 8'000'000;

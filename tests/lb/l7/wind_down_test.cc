@@ -51,6 +51,28 @@ TEST(WindDown, AnAnswerUnderWayGoesOnToItsEnd) {
   EXPECT_EQ(world.proxy().wind_down(world.now), 0u);
 }
 
+// The session is over with the answer; the connection is not.
+TEST(WindDown, AClientThatClosedBehindItsRequestGetsAllOfTheAnswer) {
+  HttpWorld world;
+  Far& client = world.connect();
+  bool lost = false;
+  world.tap = [&](const test::Bytes&, bool to_engine) { return to_engine || !lost; };
+  world.answer = [&](const std::string&, Far& far) {
+    lost = true;  // what the engine sends from here on, members' packets included, until it is over
+    far.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    return true;
+  };
+  client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.close();
+  world.run_for(100ms);
+  EXPECT_FALSE(client.has("hello"));
+  EXPECT_GE(world.proxy().wind_down(world.now), 1u);
+  lost = false;
+  ASSERT_TRUE(world.run_until([&] { return client.has("hello"); }));
+  world.run_for(3s);
+  EXPECT_EQ(world.proxy().wind_down(world.now), 0u);
+}
+
 TEST(WindDown, AnIdleConnectionClosesAndANewOneMayStillAsk) {
   HttpWorld world;
   Far& idle = world.connect();
@@ -59,8 +81,10 @@ TEST(WindDown, AnIdleConnectionClosesAndANewOneMayStillAsk) {
   Far& fresh = world.connect();
   ASSERT_TRUE(world.run_until([&] { return fresh.established; }));
   world.run_for(1ms);
-  EXPECT_EQ(world.proxy().wind_down(world.now), 1u) << "it may ask yet";
+  EXPECT_EQ(world.proxy().wind_down(world.now), 2u) << "a FIN is under way, and a new one may ask yet";
   ASSERT_TRUE(world.run_until([&] { return idle.peer_closed; }));
+  world.run_for(1ms);
+  EXPECT_EQ(world.proxy().wind_down(world.now), 1u) << "it may ask yet";
   EXPECT_FALSE(fresh.peer_closed);
   fresh.send(kRequest);
   ASSERT_TRUE(world.run_until([&] { return fresh.peer_closed; }));
